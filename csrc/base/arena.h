@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* Memory that dies together: a parsed document, its AST, its strings. Blocks
+ * are carved from chunks and never freed singly. One thread at a time. */
+#ifndef FQ_BASE_ARENA_H
+#define FQ_BASE_ARENA_H
+
+#include <stddef.h>
+
+#include "base/str.h"
+
+typedef struct fq_arena_chunk fq_arena_chunk;
+
+typedef struct fq_arena {
+    fq_arena_chunk *chunks; /* newest first; NULL while empty */
+    char *next;             /* first free byte of the newest chunk */
+    char *end;              /* one past its last byte */
+    size_t n_bytes;         /* held from the allocator, for metrics */
+    size_t max_bytes;       /* requests beyond it fail; 0: no maximum */
+} fq_arena;
+
+/* Takes no memory until the first request. */
+void
+fq_arena_init(fq_arena *arena, size_t max_bytes);
+void
+fq_arena_fini(fq_arena *arena);
+
+/* |n_bytes| aligned for any type, uninitialised or zeroed; NULL when memory
+ * or the maximum is used up (what was carved before stays valid). */
+void *
+fq_arena_alloc(fq_arena *arena, size_t n_bytes);
+void *
+fq_arena_alloc_zero(fq_arena *arena, size_t n_bytes);
+
+/* A copy of |s| in the arena (terminated, for debuggers). pstr->ptr is NULL
+ * when memory is out. */
+fq_str
+fq_arena_copy(fq_arena *arena, fq_str s);
+
+#define FQ_ARENA_NEW(arena, type)                                             \
+    ((type *)fq_arena_alloc_zero((arena), sizeof(type)))
+#define FQ_ARENA_NEW_N(arena, type, n)                                        \
+    ((type *)fq_arena_alloc_array((arena), sizeof(type), (n)))
+
+/* |n| zeroed items; NULL also when the size overflows. */
+void *
+fq_arena_alloc_array(fq_arena *arena, size_t item_size, size_t n);
+
+#endif
