@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/* What waits to be sent to one client, bounded in messages and bytes. A ring
+ * of small items that borrow nothing: the texts are counted buffers, shared
+ * by every queue they stand in, so queueing a delivery is two reference
+ * counts and a few stores. Plain data: the owner guards it. */
+#ifndef FQ_ENGINE_QUEUE_H
+#define FQ_ENGINE_QUEUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/rcbuf.h"
+#include "base/status.h"
+
+typedef struct fq_queue_item {
+    fq_rcbuf *head;     /* `{"id":"1","type":"next","payload":`, or, where
+                         * body is NULL, the whole text */
+    fq_rcbuf *body;     /* the shared payload without its closing brace */
+    uint64_t sub_id;    /* whose delivery it is; 0: the connection's own */
+    uint32_t n_dropped; /* deliveries of sub_id lost just before this one;
+                         * > 0 becomes `"extensions":{"dropped":n}` */
+} fq_queue_item;
+
+typedef struct fq_queue {
+    fq_queue_item *items; /* ring of cap slots; NULL while cap is 0 */
+    uint32_t cap;         /* a power of two, or 0 */
+    uint32_t head;        /* index of the oldest */
+    uint32_t n_items;
+    size_t n_bytes;   /* texts of all items */
+    size_t max_items; /* an item beyond either maximum is refused, */
+    size_t max_bytes; /* except that an empty queue takes any one item */
+} fq_queue;
+
+void
+fq_queue_init(fq_queue *queue, size_t max_items, size_t max_bytes);
+/* Drops what is still queued. */
+void
+fq_queue_fini(fq_queue *queue);
+
+/* Bytes of |item| as sent (head, body and what is spliced behind it). */
+size_t
+fq_queue_item_n_bytes(const fq_queue_item *item);
+
+/* Appends a copy of *item, whose references it steals on FQ_OK only. Errors:
+ * FQ_ERR_FULL, FQ_ERR_NOMEM; nothing changes then. Cost: O(1) amortised, no
+ * allocation while the ring is large enough. */
+fq_status
+fq_queue_push(fq_queue *queue, const fq_queue_item *item);
+
+/* Moves up to |max| oldest items to |items|, whose references are the
+ * caller's then; returns how many. A queue that empties gives a large ring
+ * back. */
+size_t
+fq_queue_take(fq_queue *queue, fq_queue_item *items, size_t max);
+
+/* Drops the oldest delivery of |sub_id| and adds one (and what it carried) to
+ * the n_dropped of that subscription's next queued delivery; *pn_carry gets
+ * the count when there is none, to be put on the next one pushed, else 0.
+ * False when nothing of |sub_id| is queued. */
+bool
+fq_queue_drop_oldest(fq_queue *queue, uint64_t sub_id, uint32_t *pn_carry);
+
+/* Drops every item of |sub_id| (any but 0), keeping the order of the others;
+ * returns how many. Cost: O(n_items). */
+size_t
+fq_queue_purge(fq_queue *queue, uint64_t sub_id);
+/* Drops everything. */
+size_t
+fq_queue_clear(fq_queue *queue);
+
+void
+fq_queue_item_fini(fq_queue_item *item);
+
+/* The text |item| stands for as up to FQ_QUEUE_PARTS_MAX slices in order;
+ * returns how many. |scratch| of FQ_QUEUE_SCRATCH_MAX bytes holds spliced
+ * text and must live as long as the slices. */
+#define FQ_QUEUE_PARTS_MAX 3
+#define FQ_QUEUE_SCRATCH_MAX 64
+size_t
+fq_queue_item_parts(const fq_queue_item *item, char *scratch, fq_str *parts);
+
+/* True when every byte of the text is ASCII. */
+bool
+fq_queue_item_is_ascii(const fq_queue_item *item);
+
+#endif

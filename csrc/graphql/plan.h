@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/* An operation compiled for projection. A plan is made once per (document,
+ * operation name) and shared by everybody who sends it; binding variables
+ * picks one of its variants, in which every @skip and @include is decided, so
+ * that nothing about variables is left to do per event. The variant (with the
+ * mask of the security class, later) is the key under which one serialised
+ * payload is shared. One thread at a time; counts are not atomic. */
+#ifndef FQ_GRAPHQL_PLAN_H
+#define FQ_GRAPHQL_PLAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <yyjson.h>
+
+#include "base/buf.h"
+#include "base/map.h"
+#include "base/rcbuf.h"
+#include "base/status.h"
+#include "base/str.h"
+#include "graphql/errors.h"
+
+typedef enum fq_operation_type {
+    FQ_OPERATION_QUERY,
+    FQ_OPERATION_MUTATION,
+    FQ_OPERATION_SUBSCRIPTION,
+} fq_operation_type;
+
+/* What a document may cost before it is refused. 0 means no limit. */
+typedef struct fq_document_limits {
+    size_t max_bytes;      /* of the document's text */
+    size_t max_tokens;     /* lexed, punctuation included */
+    size_t max_depth;      /* nested fields; `{ a { b } }` has 2 */
+    size_t max_fields;     /* fields after expanding fragments */
+    size_t max_aliases;    /* aliased fields */
+    size_t max_directives; /* per node */
+} fq_document_limits;
+
+typedef struct fq_plan fq_plan;
+
+/* One way to decide all @skip and @include of a plan. */
+typedef struct fq_plan_variant fq_plan_variant;
+
+/* Parses, validates and compiles operation |operation_name| of |query|
+ * (ptr NULL: the document's only operation; |label| true: a name given with
+ * one anonymous operation is a label, not an error). On FQ_OK *pplan holds
+ * one reference. Errors: FQ_ERR_SYNTAX (code PARSE_ERROR in |errors|),
+ * FQ_ERR_INVALID (VALIDATION_ERROR: rules that need no schema, unknown or
+ * ambiguous operation name), FQ_ERR_LIMIT (LIMIT_REACHED), FQ_ERR_NOMEM.
+ * Every failure but NOMEM leaves at least one entry in |errors|. */
+fq_status
+fq_plan_compile(fq_str query, fq_str operation_name, bool label,
+                const fq_document_limits *limits, fq_plan **pplan,
+                fq_gql_errors *errors);
+
+fq_plan *
+fq_plan_ref(fq_plan *plan);
+void
+fq_plan_unref(fq_plan *plan);
+
+fq_operation_type
+fq_plan_operation_type(const fq_plan *plan);
+
+/* The name of the single root field, and the key it has in responses. Valid
+ * for subscriptions. They live as long as the plan. */
+fq_str
+fq_plan_root_name(const fq_plan *plan);
+fq_str
+fq_plan_root_key(const fq_plan *plan);
+
+/* Bytes held by the plan and its variants, for metrics. */
+size_t
+fq_plan_n_bytes(const fq_plan *plan);
+
+/* The result of fq_plan_bind: all a subscription keeps of its variables. */
+typedef struct fq_binding {
+    fq_plan_variant *variant; /* one reference (keeps the plan too) */
+    fq_rcbuf *variables;      /* the coerced variables, a JSON object */
+    fq_rcbuf *args;           /* the root field's coerced arguments, likewise */
+} fq_binding;
+
+/* Coerces |variables| (an object, or NULL for none) and selects the variant.
+ * Without a schema built-in scalars and lists of them are coerced by their
+ * rules, other types pass as JSON; missing required variables and null for a
+ * non-null type are errors. Errors: FQ_ERR_INVALID (entries in |errors|, a
+ * request error: `next` with errors and no data), FQ_ERR_NOMEM. */
+fq_status
+fq_plan_bind(fq_plan *plan, yyjson_val *variables, fq_binding *pbinding,
+             fq_gql_errors *errors);
+void
+fq_binding_fini(fq_binding *binding);
+
+fq_plan_variant *
+fq_plan_variant_ref(fq_plan_variant *variant);
+void
+fq_plan_variant_unref(fq_plan_variant *variant);
+fq_plan *
+fq_plan_variant_plan(const fq_plan_variant *variant);
+
+/* Appends `{"data":{"<root key>":<value projected>}` WITHOUT the closing brace
+ * of the payload, so that extensions can be spliced per delivery. Keys come
+ * in order of first appearance, a missing key is null, a field without a
+ * selection gives its JSON whole, a list is projected item by item, a value
+ * that is no object under a selection is null; fragments with a type
+ * condition apply when the value's `__typename` equals it or is absent.
+ * No allocation but |buf|'s own growth, except the first time a __typename is
+ * met. NULL |value| is null. Cost: O(selected fields + members looked at). */
+fq_status
+fq_plan_variant_project(fq_plan_variant *variant, yyjson_val *value,
+                        fq_buf *buf);
+
+/* Appends `{"data":{"<root key>":null},"errors":[{"message":…,"locations":
+ * [root field],"path":["<root key>"],"extensions":{"code":…}}]` without the
+ * closing brace: what one failed event gives. */
+void
+fq_plan_variant_write_root_error(fq_plan_variant *variant, fq_str message,
+                                 const char *code, fq_buf *buf);
+
+/* A slot of the engine's own on each variant: the payload last made from it
+ * and the number of the event it was made from. The payload is one reference,
+ * dropped with the variant. */
+typedef struct fq_plan_share {
+    uint64_t event_seq; /* 0: none yet */
+    fq_rcbuf *payload;  /* for that event, or NULL */
+} fq_plan_share;
+
+fq_plan_share *
+fq_plan_variant_share(fq_plan_variant *variant);
+
+/* Plans by the hash of (document, operation name), least recently used out
+ * first once more than |max_plans| or |max_bytes| are held; a plan in use
+ * lives on with its users. */
+typedef struct fq_plan_cache fq_plan_cache;
+
+fq_status
+fq_plan_cache_new(size_t max_plans, size_t max_bytes, fq_plan_cache **pcache);
+void
+fq_plan_cache_free(fq_plan_cache *cache);
+
+/* As fq_plan_compile, from the cache where it can; failures are not cached. */
+fq_status
+fq_plan_cache_get(fq_plan_cache *cache, fq_str query, fq_str operation_name,
+                  bool label, const fq_document_limits *limits,
+                  fq_plan **pplan, fq_gql_errors *errors);
+size_t
+fq_plan_cache_n_plans(const fq_plan_cache *cache);
+
+#endif
