@@ -36,6 +36,24 @@ fq_buf_clear(fq_buf *buf)
     buf->status = FQ_OK;
 }
 
+/* Makes room whatever |max| says. */
+static char *
+buf_grow(fq_buf *buf, size_t n_bytes)
+{
+    if (buf->ptr != NULL && n_bytes <= buf->cap - buf->len)
+        return buf->ptr + buf->len;
+    char *ptr = NULL;
+    if (n_bytes <= PTRDIFF_MAX - buf->len)
+        ptr = fq_alloc_grow(buf->ptr, 1, buf->len + n_bytes, BUF_CAP_FIRST,
+                            &buf->cap);
+    if (ptr == NULL) {
+        buf->status = FQ_ERR_NOMEM;
+        return NULL;
+    }
+    buf->ptr = ptr;
+    return ptr + buf->len;
+}
+
 char *
 fq_buf_reserve(fq_buf *buf, size_t n_bytes)
 {
@@ -47,20 +65,7 @@ fq_buf_reserve(fq_buf *buf, size_t n_bytes)
         buf->status = FQ_ERR_LIMIT;
         return NULL;
     }
-    if (buf->ptr != NULL && n_bytes <= buf->cap - buf->len)
-        return buf->ptr + buf->len;
-    if (n_bytes > PTRDIFF_MAX - buf->len) {
-        buf->status = FQ_ERR_NOMEM;
-        return NULL;
-    }
-    char *ptr = fq_alloc_grow(buf->ptr, 1, buf->len + n_bytes, BUF_CAP_FIRST,
-                              &buf->cap);
-    if (ptr == NULL) {
-        buf->status = FQ_ERR_NOMEM;
-        return NULL;
-    }
-    buf->ptr = ptr;
-    return ptr + buf->len;
+    return buf_grow(buf, n_bytes);
 }
 
 void
@@ -124,14 +129,10 @@ fq_buf_append_format(fq_buf *buf, const char *format, ...)
     int len = vsnprintf(NULL, 0, format, args);
     FQ_CHECK(len >= 0);
     /* vsnprintf ends what it writes with a NUL, which needs room too but is
-     * no content and so must not run into |max|. */
+     * no content and so may lie beyond |max|. */
     char *out = NULL;
-    if (len > 0 && fq_buf_reserve(buf, (size_t)len) != NULL) {
-        size_t max = buf->max;
-        buf->max = 0;
-        out = fq_buf_reserve(buf, (size_t)len + 1);
-        buf->max = max;
-    }
+    if (len > 0 && fq_buf_reserve(buf, (size_t)len) != NULL)
+        out = buf_grow(buf, (size_t)len + 1);
     if (out != NULL) {
         vsnprintf(out, (size_t)len + 1, format, again);
         buf->len += (size_t)len;

@@ -17,7 +17,7 @@ typedef struct fq_buf {
     char *ptr;        /* heap, or NULL while cap is 0 */
     size_t len;       /* bytes written */
     size_t cap;       /* bytes allocated */
-    size_t max;       /* an append beyond it fails with FQ_ERR_LIMIT; 0: none */
+    size_t max;       /* an append beyond it is FQ_ERR_LIMIT; 0: none */
     fq_status status; /* first failure, or FQ_OK */
 } fq_buf;
 

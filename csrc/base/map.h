@@ -54,4 +54,13 @@ fq_map_next(const fq_map *map, size_t *piter, fq_str *pkey, void **pvalue);
 uint64_t
 fq_hash_bytes(const void *bytes, size_t len);
 
+/* The same under |key|, so that tests can compare with known vectors. */
+uint64_t
+fq_hash_bytes_keyed(const uint64_t key[2], const void *bytes, size_t len);
+
+/* Debug builds: asserts that every item can be reached from its home slot
+ * and that the counts hold. Cost: O(cap). */
+void
+fq_map_check(const fq_map *map);
+
 #endif
