@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* A subscription field as the application declared it: what to listen on and
+ * who makes its value. Immutable once it is in the engine's table. */
+#ifndef FQ_ENGINE_FIELD_H
+#define FQ_ENGINE_FIELD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "base/str.h"
+
+typedef enum fq_field_kind {
+    FQ_FIELD_EVENT,    /* the event's data is the value: never touches Python */
+    FQ_FIELD_RESOLVER, /* a call per event and subscription makes it */
+    FQ_FIELD_SOURCE,   /* a source per subscription yields it; no channel */
+} fq_field_kind;
+
+/* What the value made for an event is. */
+typedef enum fq_returns {
+    FQ_RETURNS_FIELD, /* the root field's value */
+    FQ_RETURNS_DATA,  /* an object holding it under the root field's name */
+} fq_returns;
+
+/* The most channels one field or subscription listens on. */
+#define FQ_FIELD_CHANNELS_MAX 64
+
+typedef struct fq_field {
+    fq_str name;
+    fq_field_kind kind;
+    fq_returns returns;
+    uint64_t token;    /* opaque: names the resolver or source to its owner */
+    fq_str *channels;  /* literal names; none for a source */
+    size_t n_channels;
+} fq_field;
+
+/* A deep copy of |field|. */
+fq_status
+fq_field_new(const fq_field *field, fq_field **pcopy);
+void
+fq_field_free(fq_field *field);
+
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/* Counters of one engine. Written on the reactor, read by any thread without
+ * stopping it: relaxed atomics, each number true on its own. */
+#ifndef FQ_ENGINE_METRICS_H
+#define FQ_ENGINE_METRICS_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+/* name, meaning. The table is the one list of what is counted: the struct,
+ * the names and get_metrics() come from it. */
+#define FQ_METRICS(X)                                                         \
+    X(connections_active, "client connections open now")                      \
+    X(connections_total, "client connections ever opened")                    \
+    X(subscriptions_active, "subscriptions live now")                         \
+    X(subscriptions_total, "subscriptions ever started")                      \
+    X(subscriptions_completed, "subscriptions ended, for whatever reason")    \
+    X(subscriptions_refused, "subscribe requests answered by an error")       \
+    X(channels_active, "channels somebody listens on")                        \
+    X(events_published, "events taken from this process's publishers")        \
+    X(events_received, "events that came from the bus")                       \
+    X(events_matched, "pairs of event and subscription that matched")         \
+    X(projections, "payloads serialised")                                     \
+    X(deliveries, "next messages queued")                                     \
+    X(deliveries_dropped, "next messages lost to a full queue")               \
+    X(resolver_calls, "resolver and source calls made")                       \
+    X(resolver_errors, "of these, ended by an error")                         \
+    X(slow_clients_closed, "connections closed 1013")                         \
+    X(plans_cached, "plans in the cache now")
+
+typedef struct fq_metrics {
+#define FQ_METRIC_MEMBER(name, help) _Atomic uint64_t name;
+    FQ_METRICS(FQ_METRIC_MEMBER)
+#undef FQ_METRIC_MEMBER
+} fq_metrics;
+
+#define FQ_METRIC_ADD(metrics, name, n)                                       \
+    atomic_fetch_add_explicit(&(metrics)->name, (uint64_t)(n),                \
+                              memory_order_relaxed)
+#define FQ_METRIC_SUB(metrics, name, n)                                       \
+    atomic_fetch_sub_explicit(&(metrics)->name, (uint64_t)(n),                \
+                              memory_order_relaxed)
+#define FQ_METRIC_SET(metrics, name, n)                                       \
+    atomic_store_explicit(&(metrics)->name, (uint64_t)(n),                    \
+                          memory_order_relaxed)
+#define FQ_METRIC_GET(metrics, name)                                          \
+    atomic_load_explicit(&(metrics)->name, memory_order_relaxed)
+
+#endif
