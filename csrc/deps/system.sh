@@ -1,0 +1,118 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Checks that the system has what a build (`build`) or the tests (`test`, which
+# includes `build`) need from outside Python, and installs what is missing with
+# apt-get, as root or through sudo. It looks for the thing itself, not for a
+# package: a compiler or a node that came from elsewhere is as good. Silent and
+# quick when nothing is missing.
+set -eu
+
+want=${1:-build}
+python=${PYTHON:-python3}
+case $want in
+build | test) ;;
+*)
+    echo "usage: $0 [build|test]" >&2
+    exit 2
+    ;;
+esac
+
+have() {
+    command -v "$1" >/dev/null 2>&1
+}
+
+compiles() {
+    printf '%s\n' "$1" | ${CC:-cc} -E -x c - >/dev/null 2>&1
+}
+
+knows() {
+    have "${PKG_CONFIG:-pkg-config}" && "${PKG_CONFIG:-pkg-config}" --exists "$1"
+}
+
+python_has_venv() {
+    "$python" -c 'import ensurepip, venv' >/dev/null 2>&1
+}
+
+python_has_headers() {
+    "$python" -c 'import os, sys, sysconfig
+header = os.path.join(sysconfig.get_path("include"), "Python.h")
+sys.exit(not os.path.exists(header))' >/dev/null 2>&1
+}
+
+node_is_new_enough() {
+    have node && have npm &&
+        node -e 'process.exit(parseInt(process.versions.node) >= 18 ? 0 : 1)'
+}
+
+has_chromium() {
+    have chromium || have chromium-browser || have google-chrome
+}
+
+# Prints one Debian package per line for each thing that is missing.
+missing() {
+    { have "${CC:-cc}" && have ar && have make && compiles '#include <stdio.h>'; } ||
+        echo build-essential
+    have "${PKG_CONFIG:-pkg-config}" || echo pkg-config
+    knows libpq || echo libpq-dev
+    knows openssl || echo libssl-dev
+    python_has_venv || echo python3-venv
+    python_has_headers || echo python3-dev
+    if [ "$want" = test ]; then
+        compiles '#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>' || echo libcmocka-dev
+        have node || echo nodejs
+        have npm || echo npm
+        has_chromium || echo chromium
+        have cppcheck || echo cppcheck
+    fi
+}
+
+if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; then
+    echo "system: $python is missing or older than Python 3.10" >&2
+    exit 1
+fi
+
+packages=$(missing | tr '\n' ' ')
+if [ -n "$packages" ]; then
+    if ! have apt-get; then
+        echo "system: missing (names of Debian packages): $packages" >&2
+        echo "system: there is no apt-get here; please install them by other means" >&2
+        exit 1
+    fi
+    sudo=
+    if [ "$(id -u)" -ne 0 ]; then
+        sudo=sudo
+        if ! have sudo; then
+            echo "system: missing: $packages" >&2
+            echo "system: as root, run: apt-get install $packages" >&2
+            exit 1
+        fi
+    fi
+    echo "system: installing $packages"
+    log=$(mktemp)
+    trap 'rm -f "$log"' EXIT
+    # $packages is a list of words.
+    # shellcheck disable=SC2086
+    if ! { $sudo apt-get -q update &&
+        $sudo env DEBIAN_FRONTEND=noninteractive \
+            apt-get -q install -y --no-install-recommends $packages; } \
+        >"$log" 2>&1 </dev/null; then
+        cat "$log" >&2
+        echo "system: installing $packages failed, see above" >&2
+        exit 1
+    fi
+    packages=$(missing | tr '\n' ' ')
+    if [ -n "$packages" ]; then
+        echo "system: still missing after the installation: $packages" >&2
+        echo "system: (is $python one of Debian's? set PYTHON to one that has venv and headers)" >&2
+        exit 1
+    fi
+fi
+
+if [ "$want" = test ] && ! node_is_new_enough; then
+    echo "system: node $(node --version) is too old, 18 or later is needed" >&2
+    exit 1
+fi
