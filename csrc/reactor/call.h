@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/* A request from the reactor to Python on an event loop, and its answer: one
+ * block of memory that travels there as mail and back as a job. Sending gives
+ * it away in both directions. */
+#ifndef FQ_REACTOR_CALL_H
+#define FQ_REACTOR_CALL_H
+
+#include <stdint.h>
+
+#include "base/rcbuf.h"
+#include "bus/event.h"
+#include "engine/engine.h"
+#include "reactor/mailbox.h"
+#include "reactor/port.h"
+#include "reactor/reactor.h"
+
+typedef enum fq_call_kind {
+    FQ_CALL_INIT,    /* connection_init: data is its payload or NULL */
+    FQ_CALL_RESOLVE, /* the value of an event */
+    FQ_CALL_NEXT,    /* the next value of a source, started when first asked */
+    FQ_CALL_CANCEL,  /* the subscription ended: cancel what runs for it and
+                      * close its source. Not answered: free it */
+} fq_call_kind;
+
+typedef struct fq_call {
+    fq_mail mail; /* kind FQ_MAIL_CALL */
+    fq_job job;   /* the way back */
+    fq_call_kind kind;
+    fq_port *port;            /* one reference; port->owner finds Python */
+    fq_sub_id sub_id;         /* 0 for INIT */
+    uint64_t token;           /* of the resolver or source */
+    fq_rcbuf *data;           /* JSON: the event's data, the init payload */
+    fq_rcbuf *variables;      /* JSON: coerced variables */
+    fq_rcbuf *args;           /* JSON: the root field's arguments */
+    fq_rcbuf *operation_name; /* NULL: none */
+    /* RESOLVE: the rest of the event */
+    fq_rcbuf *channel;
+    fq_rcbuf *event_type;
+    char event_id[FQ_EVENT_ID_MAX];
+    uint64_t created_at_ns;
+    /* the answer */
+    fq_answer_kind answer; /* INIT: VALUE accepts (text: ack payload or NULL),
+                            * ERROR refuses (text: reason or NULL) */
+    uint16_t close_code;   /* INIT refused: 0 means 4403 */
+    fq_rcbuf *answer_text;
+} fq_call;
+
+/* A call with nothing set but kind, port (one reference is taken) and sub.
+ * Thread: reactor. */
+fq_status
+fq_call_new(fq_call_kind kind, fq_port *port, fq_sub_id sub_id,
+            fq_call **pcall);
+/* Thread: any. */
+void
+fq_call_free(fq_call *call);
+
+/* Sends it to its port's mailbox. Errors: FQ_ERR_CLOSED: the loop is gone (the
+ * call stays the caller's). Thread: reactor. */
+fq_status
+fq_call_send(fq_call *call);
+
+/* Sends the answer back, whoever waits for it; |text| is stolen and may be
+ * NULL. Frees the call where nobody does. Thread: any. */
+void
+fq_call_answer(fq_call *call, fq_answer_kind answer, fq_rcbuf *text);
+
+#endif

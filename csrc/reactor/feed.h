@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/* One subscription without a client connection: made by the application in
+ * its own process and read by polling. Its queue drops the oldest when full,
+ * and says so in the next message. */
+#ifndef FQ_REACTOR_FEED_H
+#define FQ_REACTOR_FEED_H
+
+#include "base/rcbuf.h"
+#include "engine/engine.h"
+#include "reactor/port.h"
+#include "reactor/service.h"
+#include "reactor/ticket.h"
+
+typedef struct fq_feed_args {
+    fq_str subscription_id; /* the id in the messages */
+    fq_str query;
+    fq_str operation_name; /* ptr NULL: none */
+    fq_str variables;      /* JSON text of an object; ptr NULL: none */
+    fq_field_kind kind;    /* EVENT or RESOLVER */
+    fq_returns returns;
+    uint64_t token;
+    const fq_str *channels; /* NULL: the root field's name */
+    size_t n_channels;
+} fq_feed_args;
+
+/* Starts it; everything in |args| is copied. |mailbox| is where its resolver
+ * is called (NULL for FQ_FIELD_EVENT). |done| (one more reference is taken)
+ * is completed when it is live, or with what engine.h says of
+ * fq_engine_subscribe, the text being the JSON array of errors. *pport is the
+ * caller's end, ended by fq_port_disconnect and fq_port_unref also after a
+ * failure. Errors: FQ_ERR_CLOSED, FQ_ERR_NOMEM. Thread: any. */
+fq_status
+fq_feed_open(fq_service *service, const fq_feed_args *args,
+             fq_mailbox *mailbox, void *owner, fq_ticket *done,
+             fq_port **pport);
+
+#endif

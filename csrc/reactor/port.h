@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/* Where one client's traffic crosses between the reactor and an event loop
+ * (or a polling thread). The reactor puts deliveries into the queue, the other
+ * side takes them; texts from the client go the other way as jobs. The port's
+ * lock guards the queue and the flags and is held for a few stores only.
+ * Counted atomically by both sides and by the mail on its way. */
+#ifndef FQ_REACTOR_PORT_H
+#define FQ_REACTOR_PORT_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/rcbuf.h"
+#include "base/status.h"
+#include "base/str.h"
+#include "engine/queue.h"
+#include "reactor/mailbox.h"
+#include "reactor/reactor.h"
+
+/* A close reason's maximum (RFC 6455 5.5: 125 bytes less the code). */
+#define FQ_CLOSE_REASON_MAX 123
+/* Texts posted and not yet read by the reactor: at the first number the loop
+ * side stops receiving, at the second it goes on. */
+#define FQ_PORT_UNREAD_MAX 64
+#define FQ_PORT_UNREAD_LOW 16
+#define FQ_PORT_UNREAD_BYTES_MAX (1u << 20)
+/* A queue shorter than this has room for another value of a source. */
+#define FQ_PORT_ROOM 64
+
+typedef struct fq_port fq_port;
+
+/* Who stands behind the port on the reactor: a session or a feed. */
+typedef struct fq_port_peer {
+    /* One text from the client, borrowed. */
+    void (*receive)(struct fq_port_peer *peer, fq_str text);
+    /* The queue has room again (asked for by fq_port_has_room). */
+    void (*room)(struct fq_port_peer *peer);
+    /* The client is gone; the peer frees itself. */
+    void (*disconnect)(struct fq_port_peer *peer);
+} fq_port_peer;
+
+typedef struct fq_close {
+    uint16_t code; /* 0: none asked for */
+    uint8_t reason_len;
+    char reason[FQ_CLOSE_REASON_MAX];
+} fq_close;
+
+struct fq_port {
+    fq_mail mail; /* kind FQ_MAIL_PORT; one reference while in the mailbox */
+    _Atomic uint32_t n_refs;
+    fq_reactor *reactor;  /* one memory reference */
+    fq_mailbox *mailbox;  /* one reference; where calls and news go. NULL: no
+                           * loop, calls cannot be made */
+    bool is_polled;       /* news are not posted: the taker comes by itself */
+    void *owner;          /* loop: the Python side; NULL once it let go */
+    fq_port_peer *peer;   /* reactor: NULL once it let go */
+    pthread_mutex_t lock; /* guards what follows */
+    fq_queue out;
+    fq_close close; /* to be carried out once out is empty */
+    bool is_posted; /* the mail is on its way */
+    bool is_dead;   /* the loop side let go: push nothing more */
+    bool wants_room;
+    bool is_room_posted;
+    bool is_paused; /* the loop side waits to receive */
+    uint32_t n_unread;
+    size_t n_unread_bytes;
+    fq_job room_job; /* on its way while is_room_posted; one reference */
+};
+
+/* Two references: the caller's and the peer's to be. |mailbox| may be NULL.
+ * Thread: any. */
+fq_status
+fq_port_new(fq_reactor *reactor, fq_mailbox *mailbox, bool is_polled,
+            void *owner, size_t max_items, size_t max_bytes, fq_port **pport);
+fq_port *
+fq_port_ref(fq_port *port);
+void
+fq_port_unref(fq_port *port);
+
+/* ── the taker's side (loop or polling thread) ── */
+
+/* Gives one text of the client (one reference, stolen in any case) to the
+ * peer. *ppause is true when the taker should stop receiving until
+ * fq_port_may_receive. Errors: FQ_ERR_CLOSED, FQ_ERR_NOMEM. */
+fq_status
+fq_port_receive(fq_port *port, fq_rcbuf *text, bool *ppause);
+
+/* False: keep waiting; a port mail comes when it changes. */
+bool
+fq_port_may_receive(fq_port *port);
+
+/* To be called for each port mail before taking; drops the mail's reference
+ * (so hold one of your own). */
+void
+fq_port_mail_taken(fq_port *port);
+
+/* Moves up to |max| items out, to be freed by fq_queue_item_fini. When nothing
+ * is left, *pclose gets the close to carry out, code 0: none. */
+size_t
+fq_port_take(fq_port *port, fq_queue_item *items, size_t max,
+             fq_close *pclose);
+
+/* True when fq_port_take would give an item or a close. */
+bool
+fq_port_is_ready(fq_port *port);
+
+/* The client is gone: nothing is pushed any more, the peer is told. The
+ * caller keeps its reference. When |pdone| is not NULL it is completed after
+ * the peer is gone (one reference, stolen). Harmless twice. */
+struct fq_ticket;
+void
+fq_port_disconnect(fq_port *port, struct fq_ticket *done);
+
+/* ── the peer's side (reactor) ── */
+
+/* Queues *item, stealing its references on FQ_OK only, and tells the taker.
+ * Errors: FQ_ERR_FULL, FQ_ERR_NOMEM, FQ_ERR_CLOSED (dead or closing). */
+fq_status
+fq_port_push(fq_port *port, const fq_queue_item *item);
+
+/* See queue.h; under the port's lock. */
+bool
+fq_port_drop_oldest(fq_port *port, uint64_t sub_id, uint32_t *pn_carry);
+size_t
+fq_port_purge(fq_port *port, uint64_t sub_id);
+
+/* Closes behind what is queued; |discard| drops that first. The first close
+ * counts. |reason| is at most FQ_CLOSE_REASON_MAX bytes. */
+void
+fq_port_close(fq_port *port, uint16_t code, fq_str reason, bool discard);
+
+/* True while the queue is short; when false, the peer's room() is called once
+ * it is short again. */
+bool
+fq_port_has_room(fq_port *port);
+
+/* The peer lets go of the port, dropping its reference. */
+void
+fq_port_peer_gone(fq_port *port);
+
+#endif

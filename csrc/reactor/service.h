@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/* One manager or executor as the reactor sees it: an engine on a bus, the
+ * sessions and feeds that belong to it, its limits and metrics. Functions are
+ * doors: any thread, unless they say reactor. */
+#ifndef FQ_REACTOR_SERVICE_H
+#define FQ_REACTOR_SERVICE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "engine/engine.h"
+#include "engine/field.h"
+#include "engine/metrics.h"
+#include "reactor/mailbox.h"
+#include "reactor/port.h"
+#include "reactor/publisher.h"
+#include "reactor/reactor.h"
+#include "reactor/ticket.h"
+
+typedef struct fq_service fq_service;
+
+/* What a client or a subscription may use; every number can be set. */
+typedef struct fq_limits {
+    size_t queue_max_items;  /* messages waiting in one session's queue */
+    size_t queue_max_bytes;  /* their bytes */
+    size_t message_max_bytes; /* one message of a client */
+    size_t event_max_bytes;  /* one event's data */
+    size_t max_subscriptions_per_connection;
+    uint64_t init_timeout_ns; /* for connection_init */
+    fq_engine_limits engine;
+} fq_limits;
+
+/* The defaults of DESIGN section 5. */
+extern const fq_limits fq_limits_default;
+
+/* Makes a service on |publisher|'s reactor and bus (both are held until
+ * fq_service_close). |has_init_hook|: connection_init goes to Python as a
+ * FQ_CALL_INIT. One reference. */
+fq_status
+fq_service_new(fq_reactor *reactor, fq_publisher *publisher,
+               const fq_limits *limits, bool has_init_hook,
+               fq_service **pservice);
+fq_service *
+fq_service_ref(fq_service *service);
+void
+fq_service_unref(fq_service *service);
+
+/* Declares a field; it holds for all who subscribe later. |done| (stolen) is
+ * completed with FQ_OK, FQ_ERR_EXISTS or FQ_ERR_NOMEM. */
+fq_status
+fq_service_field_add(fq_service *service, const fq_field *field,
+                     fq_ticket *done);
+
+/* Ends everything: sessions close |code| |reason| behind what is queued,
+ * feeds end, the bus is left, the engine freed. |done| (stolen, may be NULL)
+ * is completed then. Harmless twice. */
+void
+fq_service_close(fq_service *service, uint16_t code, fq_str reason,
+                 fq_ticket *done);
+
+const fq_metrics *
+fq_service_metrics(const fq_service *service);
+const fq_limits *
+fq_service_limits(const fq_service *service);
+fq_reactor *
+fq_service_reactor(const fq_service *service);
+fq_publisher *
+fq_service_publisher(const fq_service *service);
+
+/* How many listen on |channel|; the ticket's text is the number in decimal. */
+fq_status
+fq_service_count(fq_service *service, fq_str channel, fq_ticket *done);
+
+#endif
