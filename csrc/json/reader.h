@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* JSON text to an immutable tree, over yyjson and fq_alloc. Numbers that a
- * double or 64-bit integer cannot hold exactly stay raw text; of duplicate
- * keys the last counts (fq_json_get). One thread at a time per document. */
+/* JSON text to an immutable tree, over yyjson and fq_alloc. Integers beyond 64
+ * bits and numbers beyond the range of a double stay raw text; of duplicate
+ * keys the last counts (fq_json_get). A tree takes two to four times its text
+ * and more for many small values, so what is kept for long is better kept as
+ * text. One thread at a time per document. */
 #ifndef FQ_JSON_READER_H
 #define FQ_JSON_READER_H
 
@@ -27,9 +29,9 @@ typedef enum fq_json_mode {
 } fq_json_mode;
 
 /* Reads |text| whole (RFC 8259; no BOM, no NaN, no trailing bytes except
- * white space, well-formed UTF-8). *pdoc is to be freed with fq_json_free;
- * NULL on failure. Errors: FQ_ERR_SYNTAX (pos = byte offset), FQ_ERR_LIMIT
- * (too deep), FQ_ERR_NOMEM. */
+ * white space, well-formed UTF-8). |text| is copied and needs no terminator.
+ * *pdoc is to be freed with fq_json_free; NULL on failure. Errors:
+ * FQ_ERR_SYNTAX (pos = byte offset), FQ_ERR_LIMIT (too deep), FQ_ERR_NOMEM. */
 fq_status
 fq_json_read(fq_str text, fq_json_mode mode, yyjson_doc **pdoc,
              fq_error *error);

@@ -14,6 +14,11 @@
 bool
 fq_utf8_is_valid(fq_str s);
 
+/* The offset of the first byte that is not part of such a sequence, or s.len
+ * when all of |s| is well-formed. */
+size_t
+fq_utf8_find_invalid(fq_str s);
+
 /* The longest prefix of |s| of at most |max_len| bytes that does not cut a
  * character. |s| is valid UTF-8. Used for close reasons (RFC 6455 5.5: 123
  * bytes). */
