@@ -9,10 +9,11 @@ PYTHON ?= python3
 HOST ?= 127.0.0.1
 PORT ?= 8000
 T ?=
-SETUPTOOLS := setuptools==84.2.1
+SETUPTOOLS := 84.2.1
 
 VENV := .venv
 PY := $(VENV)/bin/python
+VENV_BASE := $(VENV)/.stamp-setuptools-$(SETUPTOOLS)
 JOBS := $(shell nproc 2>/dev/null || echo 2)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -43,16 +44,16 @@ system-build:
 system-test:
 	@PYTHON="$(PYTHON)" csrc/deps/system.sh test
 
-$(VENV)/.stamp-base: Makefile | system-build
+$(VENV_BASE): | system-build
 	$(call step,venv: creating $(VENV),venv,\
-	    "$(PYTHON)" -m venv $(VENV) && $(PY) -m pip install $(SETUPTOOLS))
+	    "$(PYTHON)" -m venv $(VENV) && $(PY) -m pip install setuptools==$(SETUPTOOLS))
 	@touch $@
 
 # The libraries; build.py itself knows what is out of date.
-deps: $(VENV)/.stamp-base ## build the C libraries the system lacks
+deps: $(VENV_BASE) ## build the C libraries the system lacks
 	@$(PY) csrc/deps/build.py
 
-build/.stamp-deps: csrc/deps/build.py csrc/deps/sources.py $(VENV)/.stamp-base
+build/.stamp-deps: csrc/deps/build.py csrc/deps/sources.py $(VENV_BASE)
 	@mkdir -p build
 	@$(PY) csrc/deps/build.py
 	@touch $@
@@ -70,17 +71,17 @@ build/.stamp-ext: $(CSRC) $(CSRC_DIRS) setup.py build/.stamp-deps build/.mode
 	@touch $@
 
 # The package in the virtual environment, editable, with one set of extras.
-$(VENV)/.stamp-package: $(SETTINGS) $(VENV)/.stamp-base | build/.stamp-ext
+$(VENV)/.stamp-package: $(SETTINGS) $(VENV_BASE) | build/.stamp-ext
 	$(call step,build: installing the package into $(VENV),install,\
 	    $(PY) -m pip install --no-build-isolation -e .)
 	@touch $@
 
-$(VENV)/.stamp-run: $(SETTINGS) $(VENV)/.stamp-base | build/.stamp-ext
+$(VENV)/.stamp-run: $(SETTINGS) $(VENV_BASE) | build/.stamp-ext
 	$(call step,build: installing the package and a server into $(VENV),install-run,\
 	    $(PY) -m pip install --no-build-isolation -e '.[run]')
 	@touch $@ $(VENV)/.stamp-package
 
-$(VENV)/.stamp-dev: $(SETTINGS) $(VENV)/.stamp-base | build/.stamp-ext
+$(VENV)/.stamp-dev: $(SETTINGS) $(VENV_BASE) | build/.stamp-ext
 	$(call step,build: installing the package and the tools of the tests into $(VENV),install-dev,\
 	    $(PY) -m pip install --no-build-isolation -e '.[dev]')
 	@touch $@ $(VENV)/.stamp-package $(VENV)/.stamp-run
@@ -130,23 +131,26 @@ lint: system-test $(VENV)/.stamp-dev ## check formatting, warnings, types
 	@echo 'lint: clean'
 
 # Every C file once more with warnings as errors. -O2, as some warnings come
-# from the optimiser; both with assertions and without.
-STRICT_FLAGS := -std=c11 -D_GNU_SOURCE -Wall -Wextra -Werror -O2 -pthread
-STRICT_OBJS := $(foreach mode,debug release,\
-    $(patsubst %.c,build/lint/$(mode)/%.o,$(filter %.c,$(CSRC))))
+# from the optimiser; both with assertions and without. Headers of others are
+# system headers here: their warnings are not ours.
+STRICT_FLAGS := -std=c11 -D_GNU_SOURCE -Wall -Wextra -Werror -O2 -pthread \
+    -Icsrc -Itests/c
+STRICT_SRCS := $(filter %.c,$(CSRC)) $(wildcard tests/c/*.c)
+STRICT_OBJS := $(foreach mode,debug release,$(STRICT_SRCS:%.c=build/lint/$(mode)/%.o))
 strict: $(STRICT_OBJS)
 
-strict_cflags = $(shell PKG_CONFIG_PATH="build/deps/lib/pkgconfig:$$PKG_CONFIG_PATH" \
-    pkg-config --cflags libuv yyjson libllhttp hiredis_ssl libpq) \
-    -I$(shell $(PY) -c 'import sysconfig; print(sysconfig.get_path("include"))')
+strict_cflags = $(patsubst -I%,-isystem %,$(shell \
+    PKG_CONFIG_PATH="build/deps/lib/pkgconfig:$$PKG_CONFIG_PATH" \
+    pkg-config --cflags libuv yyjson libllhttp hiredis_ssl libpq)) \
+    -isystem $(shell $(PY) -c 'import sysconfig; print(sysconfig.get_path("include"))')
 STRICT_CFLAGS = $(eval STRICT_CFLAGS := $$(strict_cflags))$(STRICT_CFLAGS)
 
 build/lint/debug/%.o: %.c Makefile build/.stamp-deps
 	@mkdir -p $(@D)
-	@$(CC) $(STRICT_FLAGS) -UNDEBUG -Icsrc $(STRICT_CFLAGS) -MMD -MP -c $< -o $@
+	@$(CC) $(STRICT_FLAGS) -UNDEBUG $(STRICT_CFLAGS) -MMD -MP -c $< -o $@
 build/lint/release/%.o: %.c Makefile build/.stamp-deps
 	@mkdir -p $(@D)
-	@$(CC) $(STRICT_FLAGS) -DNDEBUG -Icsrc $(STRICT_CFLAGS) -MMD -MP -c $< -o $@
+	@$(CC) $(STRICT_FLAGS) -DNDEBUG $(STRICT_CFLAGS) -MMD -MP -c $< -o $@
 
 CPPCHECK = mkdir -p build/cppcheck && cppcheck --quiet --error-exitcode=1 \
     --std=c11 --enable=warning,performance,portability --inline-suppr \
@@ -171,7 +175,7 @@ asan: test-setup ## run the Python tests with AddressSanitizer in the extension
 	    ASAN_OPTIONS=detect_leaks=0:halt_on_error=1 UBSAN_OPTIONS=print_stacktrace=1 \
 	    FRAISEQL_ASAN=1 LD_PRELOAD="$(ASAN_PRELOAD)" \
 	    exec "$$root/$(PY)" -m pytest -c "$$root/pyproject.toml" --rootdir "$$root" \
-	        --timeout 300 $(foreach dir,unit integration,"$$root/tests/$(dir)") $(T)
+	        --timeout 300 $(patsubst %,"$$root/%",$(wildcard tests/unit tests/integration)) $(T)
 
 clean: ## remove what was built, but not .venv and the C libraries
 	rm -rf build/ext build/c build/lint build/cppcheck build/asan build/logs build/lib* \

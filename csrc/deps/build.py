@@ -155,7 +155,6 @@ class Builder:
                     f"{library.name} needs {module}, which pkg-config does not know; "
                     "csrc/deps/system.sh build installs the system packages"
                 )
-        say(f"deps: {library.name} {library.version}: fetching")
         source_archive = self.fetch(library)
         started = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="build-", dir=self.prefix) as scratch:
@@ -178,6 +177,7 @@ class Builder:
                     f"fetching {library.name} needs {module} in the Python that runs this "
                     "script; 'make deps' sets that up in .venv"
                 )
+        say(f"deps: {library.name} {library.version}: fetching")
         self.archive_dir.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="fetch-", dir=self.archive_dir) as scratch:
             wanted = pathlib.Path(scratch) / "requirements.txt"
