@@ -50,8 +50,8 @@ COMMON_CFLAGS = ("-O2", "-g", "-fPIC", "-fvisibility=hidden", "-pthread", "-w")
 #: plain one never use system copies, as those are not instrumented.
 VARIANTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "plain": ("deps", ()),
-    # ThreadSanitizer sees the atomics of uv_async_send only if libuv itself
-    # is compiled with it.
+    # ThreadSanitizer sees libuv's own accesses, and the order its atomics
+    # make, only if libuv itself is compiled with it.
     "tsan": ("deps-tsan", ("-O1", "-fsanitize=thread", "-fno-omit-frame-pointer")),
 }
 
