@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/* What the extension module keeps per interpreter: its types, the exception
+ * classes, cached imports and the shared reactor. There are no Python objects
+ * outside of it. Thread: loop (any thread that holds the GIL). */
+#ifndef FQ_PYTHON_STATE_H
+#define FQ_PYTHON_STATE_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <stdbool.h>
+
+#include "reactor/reactor.h"
+
+/* Heap types, filled by the part that owns them; one line each. */
+#define FQ_STATE_TYPES(X)                                                     \
+    X(graphql_message_type)                                                   \
+    X(subscription_payload_type)                                              \
+    X(event_type)
+
+/* Exception classes, named as in errors.py and filled by errors.c. */
+#define FQ_STATE_EXCEPTIONS(X)                                                \
+    X(FraiseQLError)                                                          \
+    X(ConfigError)                                                            \
+    X(GraphQLSyntaxError)                                                     \
+    X(GraphQLValidationError)                                                 \
+    X(SecurityError)                                                          \
+    X(RateLimited)                                                            \
+    X(SubscriptionError)                                                      \
+    X(DuplicateSubscription)                                                  \
+    X(UnknownSubscription)                                                    \
+    X(SubscriptionEnded)                                                      \
+    X(PositionLost)                                                           \
+    X(ResolverError)                                                          \
+    X(BusError)                                                               \
+    X(PublishTimeout)                                                         \
+    X(QueueFull)                                                              \
+    X(ClosedError)                                                            \
+    X(CloseConnection)
+
+/* Cached imports and other objects, NULL until their owner fills them; one
+ * line each. */
+#define FQ_STATE_OBJECTS(X)                                                   \
+    X(get_running_loop)
+
+/* Interned strings, filled by module.c: state->str_<name> is "<name>". */
+#define FQ_STATE_STRINGS(X)                                                   \
+    X(id)                                                                     \
+    X(type)                                                                   \
+    X(payload)
+
+typedef struct fq_state {
+#define FQ_STATE_FIELD(name) PyTypeObject *name;
+    FQ_STATE_TYPES(FQ_STATE_FIELD)
+#undef FQ_STATE_FIELD
+#define FQ_STATE_FIELD(name) PyObject *name;
+    FQ_STATE_EXCEPTIONS(FQ_STATE_FIELD)
+    FQ_STATE_OBJECTS(FQ_STATE_FIELD)
+#undef FQ_STATE_FIELD
+#define FQ_STATE_FIELD(name) PyObject *str_##name;
+    FQ_STATE_STRINGS(FQ_STATE_FIELD)
+#undef FQ_STATE_FIELD
+    /* The reactor last started, or NULL: one memory reference, no use. */
+    fq_reactor *reactor;
+    bool is_exiting; /* the interpreter ends: no reactor is started */
+} fq_state;
+
+/* The state of the module. Never fails for a module of ours. */
+fq_state *
+fq_state_of_module(PyObject *module);
+
+/* The state behind |type|, one of our types or a subclass of one. */
+fq_state *
+fq_state_of_type(PyTypeObject *type);
+
+/* The same for an instance. */
+static inline fq_state *
+fq_state_of(PyObject *self)
+{
+    return fq_state_of_type(Py_TYPE(self));
+}
+
+/* A new heap type made from |spec|, added to |module| under the last part of
+ * its name. |base| may be NULL. Returns a new reference, or NULL with an
+ * exception. */
+PyTypeObject *
+fq_state_add_type(PyObject *module, PyType_Spec *spec, PyTypeObject *base);
+
+/* The interpreter's reactor with one more user, to be given back by
+ * fq_reactor_release without the GIL. Started at first need, and anew after
+ * the last user or a fork stopped it. NULL with an exception: ClosedError
+ * while the interpreter ends, MemoryError, BusError. */
+fq_reactor *
+fq_state_reactor(fq_state *state);
+
+#endif
