@@ -130,7 +130,7 @@ static inline void
 fq_test_assert_str(fq_str actual, const char *expected)
 {
     size_t len = strlen(expected);
-    if (actual.len != len || memcmp(actual.ptr, expected, len) != 0)
+    if (!fq_str_eq(actual, fq_str_make(expected, len)))
         fail_msg("got %.*s, expected %s", FQ_STR_FMT(actual), expected);
 }
 
