@@ -110,7 +110,7 @@ prove: test-setup ## measure the project's promises at full size
 	@FRAISEQL_PROVE=1 exec $(VENV)/bin/pytest -m prove $(T)
 
 bench: test-setup ## run the benches
-	@for bench in $(wildcard benches/*.py); do \
+	@for bench in $(filter-out benches/_%,$(wildcard benches/*.py)); do \
 	    echo "bench: $$bench"; $(PY) $$bench || exit 1; done
 
 # -- checks of the source ---------------------------------------------------
@@ -119,16 +119,29 @@ C_FILES = $(shell find csrc tests/c tests/fuzz benches -name '*.[ch]' 2>/dev/nul
 PY_DIRS = fraiseql_asgi tests benches examples csrc setup.py
 
 lint: system-test $(VENV)/.stamp-dev ## check formatting, warnings, types
+	@$(MAKE) --no-print-directory -k $(LINTERS)
+	@echo 'lint: clean'
+
+# One target each, so that one run reports the faults of all.
+LINTERS := lint-clang-format lint-warnings lint-cppcheck lint-ruff \
+    lint-ruff-format lint-mypy
+.PHONY: $(LINTERS)
+
+lint-clang-format:
 	$(call step,lint: clang-format,clang-format,\
 	    $(VENV)/bin/clang-format --style=file:csrc/.clang-format --dry-run -Werror $(C_FILES))
-	$(call step,lint: warnings of the C compiler,strict,\
-	    $(MAKE) -k -j$(JOBS) strict)
+lint-warnings:
+	$(call step,lint: warnings of the C compiler,warnings,\
+	    $(MAKE) --no-print-directory -k -j$(JOBS) strict)
+lint-cppcheck:
 	$(call step,lint: cppcheck,cppcheck,$(CPPCHECK) csrc)
+lint-ruff:
 	$(call step,lint: ruff check,ruff,$(VENV)/bin/ruff check $(wildcard $(PY_DIRS)))
+lint-ruff-format:
 	$(call step,lint: ruff format,ruff-format,\
 	    $(VENV)/bin/ruff format --check $(wildcard $(PY_DIRS)))
+lint-mypy:
 	$(call step,lint: mypy,mypy,$(VENV)/bin/mypy)
-	@echo 'lint: clean'
 
 # Every C file once more with warnings as errors. -O2, as some warnings come
 # from the optimiser; both with assertions and without. Headers of others are
