@@ -168,7 +168,7 @@ build/lint/release/%.o: %.c Makefile build/.stamp-deps
 CPPCHECK = mkdir -p build/cppcheck && cppcheck --quiet --error-exitcode=1 \
     --std=c11 --enable=warning,performance,portability --inline-suppr \
     --suppressions-list=csrc/.cppcheck --cppcheck-build-dir=build/cppcheck \
-    -j$(JOBS) --force -Icsrc -D_GNU_SOURCE
+    --library=posix,gnu,python -j$(JOBS) --force -Icsrc -D_GNU_SOURCE
 
 format: $(VENV)/.stamp-dev ## format C and Python
 	@$(VENV)/bin/clang-format --style=file:csrc/.clang-format -i $(C_FILES)
