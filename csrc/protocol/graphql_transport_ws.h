@@ -33,7 +33,10 @@ typedef struct fq_gtws_op {
 } fq_gtws_op;
 
 /* What the machine asks of its owner. |ctx| is fq_gtws_init's. Callbacks may
- * call back into the machine, except fq_gtws_fini. */
+ * call back into the machine, except fq_gtws_fini: it is complete before it
+ * calls one and touches neither itself nor the operation afterwards. Each
+ * function below may therefore call |close| (always when memory is out) and,
+ * where it says so, |send| before it returns. */
 typedef struct fq_gtws_ops {
     /* Send |text| (one reference, given away). */
     void (*send)(void *ctx, fq_rcbuf *text);
@@ -49,7 +52,7 @@ typedef struct fq_gtws_ops {
                       fq_str operation_name, yyjson_val *variables,
                       yyjson_val *extensions);
     /* The client completed |op|: release its source and drop what is queued
-     * for it. |op| is gone afterwards, its id is free at once. */
+     * for it. Its id is free already, |op| is freed on return. */
     void (*complete)(void *ctx, fq_gtws_op *op);
 } fq_gtws_ops;
 
@@ -78,9 +81,10 @@ fq_gtws_init(fq_gtws *gtws, const fq_gtws_ops *ops, void *ctx,
 void
 fq_gtws_fini(fq_gtws *gtws);
 
-/* One complete text (or binary, read as text) message. Everything wrong with
- * it is answered by a close with the reference's code and reason; without
- * memory for it the socket closes 1011 `Internal server error`. */
+/* One complete text (or binary, read as text) message, borrowed. Everything
+ * wrong with it is answered by a close with the reference's code and reason;
+ * without memory for it the socket closes 1011 `Internal server error`, which
+ * itself needs none. Ignored once closed. */
 void
 fq_gtws_receive(fq_gtws *gtws, fq_str text);
 
@@ -89,32 +93,37 @@ fq_gtws_receive(fq_gtws *gtws, fq_str text);
 void
 fq_gtws_ack(fq_gtws *gtws, fq_str payload);
 
-/* Answers init with a close; code 0 means 4403 `Forbidden`. */
+/* Answers init with a close; code 0 means 4403 `Forbidden`. Ignored in any
+ * other state than AWAITING_ACK; |reason| as in fq_gtws_close. */
 void
 fq_gtws_refuse(fq_gtws *gtws, uint16_t code, fq_str reason);
 
-/* Ends |op| with an `error` message; |errors| is the JSON array. */
+/* Ends |op| with an `error` message; |errors| is the JSON array. The id is
+ * free and |op| freed before anything is sent; once closed nothing is sent,
+ * but |op| goes all the same. */
 void
 fq_gtws_error(fq_gtws *gtws, fq_gtws_op *op, fq_str errors);
 
-/* Ends |op| with `complete`. */
+/* Ends |op| with `complete`, otherwise as fq_gtws_error. */
 void
 fq_gtws_end(fq_gtws *gtws, fq_gtws_op *op);
 
 /* `{"id":"<id>","type":"next","payload":` for |op|: made once per operation,
- * shared by all its deliveries. */
+ * shared by all its deliveries. Errors: FQ_ERR_NOMEM (*phead is NULL). */
 fq_status
 fq_gtws_next_head(const fq_gtws_op *op, fq_rcbuf **phead);
 
 /* When fq_gtws_tick has something to do, or UINT64_MAX. */
 uint64_t
 fq_gtws_deadline_ns(const fq_gtws *gtws);
+
 /* Closes 4408 when connection_init did not come in time. */
 void
 fq_gtws_tick(fq_gtws *gtws, uint64_t now_ns);
 
 /* Closes the socket from the server's side (drain: 1012; slow client: 1013).
- * |reason| is cut to 123 bytes on a character. */
+ * |reason| is UTF-8 and cut to 123 bytes on a character. Ignored once closed;
+ * never asks for memory. The operations stay until fq_gtws_fini. */
 void
 fq_gtws_close(fq_gtws *gtws, uint16_t code, fq_str reason);
 
