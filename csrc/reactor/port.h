@@ -31,15 +31,25 @@
 
 typedef struct fq_port fq_port;
 
+struct fq_call;
+struct fq_ticket;
+
 /* Who stands behind the port on the reactor: a session or a feed. */
-typedef struct fq_port_peer {
+typedef struct fq_port_peer fq_port_peer;
+typedef struct fq_port_peer_ops {
     /* One text from the client, borrowed. */
-    void (*receive)(struct fq_port_peer *peer, fq_str text);
+    void (*receive)(fq_port_peer *peer, fq_str text);
+    /* The answer to a call the peer made; the call is borrowed. */
+    void (*answer)(fq_port_peer *peer, struct fq_call *call);
     /* The queue has room again (asked for by fq_port_has_room). */
-    void (*room)(struct fq_port_peer *peer);
-    /* The client is gone; the peer frees itself. */
-    void (*disconnect)(struct fq_port_peer *peer);
-} fq_port_peer;
+    void (*room)(fq_port_peer *peer);
+    /* The client is gone: the peer lets go of the port and frees itself. */
+    void (*disconnect)(fq_port_peer *peer);
+} fq_port_peer_ops;
+
+struct fq_port_peer {
+    const fq_port_peer_ops *ops;
+};
 
 typedef struct fq_close {
     uint16_t code; /* 0: none asked for */
@@ -66,7 +76,9 @@ struct fq_port {
     bool is_paused; /* the loop side waits to receive */
     uint32_t n_unread;
     size_t n_unread_bytes;
+    struct fq_ticket *done; /* completed once the peer is gone, or NULL */
     fq_job room_job; /* on its way while is_room_posted; one reference */
+    fq_job disconnect_job; /* sent once, by the taker; one reference */
 };
 
 /* Two references: the caller's and the peer's to be. |mailbox| may be NULL.
@@ -108,8 +120,8 @@ fq_port_is_ready(fq_port *port);
 
 /* The client is gone: nothing is pushed any more, the peer is told. The
  * caller keeps its reference. When |pdone| is not NULL it is completed after
- * the peer is gone (one reference, stolen). Harmless twice. */
-struct fq_ticket;
+ * the peer is gone (one reference, stolen). Harmless twice: only the first call's
+ * ticket waits, a later one is completed at once. */
 void
 fq_port_disconnect(fq_port *port, struct fq_ticket *done);
 

@@ -19,8 +19,9 @@
 
 typedef struct fq_publisher fq_publisher;
 
-/* Takes the bus over (freed on the reactor). One reference; uses |reactor|
- * until fq_publisher_close. Thread: any. */
+/* Takes the bus over; it is freed with the last reference. One reference. The
+ * caller keeps |reactor| in use (fq_reactor_use) until after
+ * fq_publisher_close. Thread: any. */
 fq_status
 fq_publisher_new(fq_reactor *reactor, fq_bus *bus, fq_publisher **ppublisher);
 fq_publisher *
@@ -43,8 +44,8 @@ fq_publisher_publish(fq_publisher *publisher, fq_event *event,
                      fq_publish_wait wait, fq_ticket *ticket, fq_ticket *room,
                      char *id);
 
-/* Refuses further events and tells all who wait; what was accepted is still
- * dispatched. Thread: any. */
+/* Refuses further events and tells all who wait for room; what was accepted
+ * is still dispatched. Harmless twice. Thread: any. */
 void
 fq_publisher_close(fq_publisher *publisher);
 
@@ -54,8 +55,8 @@ fq_publisher_n_waiting(fq_publisher *publisher);
 /* ── reactor ── */
 fq_bus *
 fq_publisher_bus(fq_publisher *publisher);
-/* While busy > 0 (an engine works through slices) no further event is given
- * to the bus. */
+/* Between hold and resume (an engine works through slices; several may) no
+ * further event is given to the bus. */
 void
 fq_publisher_hold(fq_publisher *publisher);
 void

@@ -62,10 +62,13 @@ fq_reactor_is_forked(const fq_reactor *reactor);
 bool
 fq_reactor_is_current(const fq_reactor *reactor);
 
-/* Thread: reactor. The loop's own idea of now, updated once a turn. */
+/* In a forked child: closes the copies of the descriptors, and nothing more
+ * (the parent's loop must not notice). Thread: any, once. */
+void
+fq_reactor_abandon(fq_reactor *reactor);
+
+/* Thread: reactor. */
 uv_loop_t *
 fq_reactor_loop(fq_reactor *reactor);
-uint64_t
-fq_reactor_now_ns(const fq_reactor *reactor);
 
 #endif

@@ -34,9 +34,10 @@ typedef struct fq_limits {
 /* The defaults of DESIGN section 5. */
 extern const fq_limits fq_limits_default;
 
-/* Makes a service on |publisher|'s reactor and bus (both are held until
- * fq_service_close). |has_init_hook|: connection_init goes to Python as a
- * FQ_CALL_INIT. One reference. */
+/* Makes a service on |publisher|'s bus. |has_init_hook|: connection_init goes
+ * to Python as a FQ_CALL_INIT. One reference. The caller keeps |reactor| in
+ * use (fq_reactor_use) until fq_service_close is done. Errors:
+ * FQ_ERR_CLOSED, FQ_ERR_NOMEM. */
 fq_status
 fq_service_new(fq_reactor *reactor, fq_publisher *publisher,
                const fq_limits *limits, bool has_init_hook,
@@ -46,16 +47,19 @@ fq_service_ref(fq_service *service);
 void
 fq_service_unref(fq_service *service);
 
-/* Declares a field; it holds for all who subscribe later. |done| (stolen) is
- * completed with FQ_OK, FQ_ERR_EXISTS or FQ_ERR_NOMEM. */
+/* Declares a field; it holds for all who subscribe later. |done| (one more
+ * reference is taken; may be NULL) is completed with FQ_OK, FQ_ERR_EXISTS or
+ * FQ_ERR_NOMEM. Errors: FQ_ERR_CLOSED, FQ_ERR_NOMEM. */
 fq_status
 fq_service_field_add(fq_service *service, const fq_field *field,
                      fq_ticket *done);
 
 /* Ends everything: sessions close |code| |reason| behind what is queued,
- * feeds end, the bus is left, the engine freed. |done| (stolen, may be NULL)
- * is completed then. Harmless twice. */
-void
+ * feeds end, the bus is left, the engine freed. |done| (one more reference is
+ * taken; may be NULL) is completed then. Harmless twice. Errors:
+ * FQ_ERR_CLOSED (the reactor has stopped or was left behind by a fork),
+ * FQ_ERR_NOMEM; |done| is not completed then. */
+fq_status
 fq_service_close(fq_service *service, uint16_t code, fq_str reason,
                  fq_ticket *done);
 
@@ -68,7 +72,9 @@ fq_service_reactor(const fq_service *service);
 fq_publisher *
 fq_service_publisher(const fq_service *service);
 
-/* How many listen on |channel|; the ticket's text is the number in decimal. */
+/* How many listen on |channel|: |done| (one more reference is taken) is
+ * completed with the number in decimal as its text. Errors: FQ_ERR_CLOSED,
+ * FQ_ERR_NOMEM. */
 fq_status
 fq_service_count(fq_service *service, fq_str channel, fq_ticket *done);
 

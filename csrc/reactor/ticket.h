@@ -36,8 +36,8 @@ fq_ticket_ref(fq_ticket *ticket);
 void
 fq_ticket_unref(fq_ticket *ticket);
 
-/* Sets the outcome, once; |text| is stolen and may be NULL. Tells the waiter.
- * Thread: any. */
+/* Sets the outcome; only the first counts. |text| is stolen and may be NULL.
+ * Tells the waiter. Thread: any. */
 void
 fq_ticket_complete(fq_ticket *ticket, fq_status status, fq_rcbuf *text);
 

@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: MIT */
+/* Feeds: a subscription joined to a polled port, with no protocol between
+ * them but the shape of the message. Ends as a session does: the taker's
+ * disconnect or the service's close frees it. */
+#include "reactor/feed.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "json/reader.h"
+#include "json/writer.h"
+#include "reactor/call.h"
+#include "reactor/service_state.h"
+#include "reactor/sub_call.h"
+
+typedef struct feed {
+    fq_port_peer peer;
+    fq_sink sink;
+    fq_service_client client;
+    fq_service *service; /* one reference */
+    fq_port *port;       /* the peer's reference */
+    fq_sub *sub;         /* NULL before it is live and after it ended */
+    fq_rcbuf *head;      /* in front of every payload */
+    fq_call *cancel;     /* sent or freed with the subscription */
+    fq_job open_job;
+    /* the request, until it is opened */
+    fq_ticket *done; /* one reference */
+    fq_rcbuf *query;
+    fq_rcbuf *operation_name; /* NULL: none */
+    fq_rcbuf *variables;      /* NULL: none */
+    fq_field *field;          /* kind, returns, token and channels */
+} feed;
+
+static void
+free_request(feed *self)
+{
+    fq_ticket_unref(self->done);
+    fq_rcbuf_unref(self->query);
+    fq_rcbuf_unref(self->operation_name);
+    fq_rcbuf_unref(self->variables);
+    fq_field_free(self->field);
+    self->done = NULL;
+    self->query = self->operation_name = self->variables = NULL;
+    self->field = NULL;
+}
+
+static void
+free_feed(feed *self)
+{
+    free_request(self);
+    fq_rcbuf_unref(self->head);
+    fq_call_free(self->cancel);
+    fq_service_unref(self->service);
+    fq_free(self);
+}
+
+static void
+release_sub(feed *self)
+{
+    if (self->sub == NULL)
+        return;
+    fq_sub_call_cancel(self->cancel, self->sub);
+    self->cancel = NULL;
+    fq_engine_unsubscribe(self->service->engine, self->sub);
+    self->sub = NULL;
+}
+
+/* ── engine → feed ── */
+
+static feed *
+feed_of_sink(fq_sink *sink)
+{
+    return FQ_CONTAINER_OF(sink, feed, sink);
+}
+
+/* A full queue loses its oldest message, and the next one read says so. */
+static void
+sink_next(fq_sink *sink, fq_sub *sub, fq_rcbuf *payload)
+{
+    feed *self = feed_of_sink(sink);
+    fq_metrics *metrics = &self->service->metrics;
+    fq_queue_item item = {
+        .head = fq_rcbuf_ref(self->head),
+        .body = fq_rcbuf_ref(payload),
+        .sub_id = sub->id,
+        .n_dropped = sub->n_carried,
+    };
+    fq_status status;
+    uint32_t n_carry;
+    while ((status = fq_port_push(self->port, &item)) == FQ_ERR_FULL &&
+           fq_port_drop_oldest(self->port, sub->id, &n_carry)) {
+        item.n_dropped += n_carry;
+        FQ_METRIC_ADD(metrics, deliveries_dropped, 1);
+    }
+    if (status == FQ_OK) {
+        sub->n_carried = 0;
+        FQ_METRIC_ADD(metrics, deliveries, 1);
+        return;
+    }
+    sub->n_carried = item.n_dropped + 1;
+    fq_queue_item_fini(&item);
+    FQ_METRIC_ADD(metrics, deliveries_dropped, 1);
+}
+
+static void
+sink_call(fq_sink *sink, fq_sub *sub, fq_event *event)
+{
+    feed *self = feed_of_sink(sink);
+    fq_sub_call_send(self->service->engine, self->port, sub, event);
+}
+
+static bool
+sink_overflow(fq_sink *sink, fq_sub *sub)
+{
+    (void)sink;
+    (void)sub;
+    return true;
+}
+
+static bool
+sink_has_room(fq_sink *sink, fq_sub *sub)
+{
+    (void)sub;
+    return fq_port_has_room(feed_of_sink(sink)->port);
+}
+
+static void
+sink_end(fq_sink *sink, fq_sub *sub)
+{
+    (void)sub;
+    feed *self = feed_of_sink(sink);
+    self->sub = NULL;
+    fq_port_close(self->port, 1000, FQ_STR_LIT("Complete"), false);
+}
+
+static const fq_sink_ops sink_ops = {
+    .next = sink_next,
+    .call = sink_call,
+    .overflow = sink_overflow,
+    .has_room = sink_has_room,
+    .end = sink_end,
+};
+
+/* ── port → feed ── */
+
+static feed *
+feed_of_peer(fq_port_peer *peer)
+{
+    return FQ_CONTAINER_OF(peer, feed, peer);
+}
+
+static void
+peer_receive(fq_port_peer *peer, fq_str text)
+{
+    (void)peer;
+    (void)text;
+}
+
+static void
+peer_answer(fq_port_peer *peer, fq_call *call)
+{
+    feed *self = feed_of_peer(peer);
+    fq_str text = call->answer_text == NULL ? fq_str_make(NULL, 0)
+                                            : fq_rcbuf_str(call->answer_text);
+    fq_engine_answer(self->service->engine, call->sub_id, call->answer, text,
+                     fq_clock_now_ns());
+}
+
+static void
+peer_room(fq_port_peer *peer)
+{
+    feed *self = feed_of_peer(peer);
+    if (self->sub != NULL && self->sub->is_stalled)
+        fq_engine_resume(self->service->engine, self->sub->id);
+}
+
+static void
+peer_disconnect(fq_port_peer *peer)
+{
+    feed *self = feed_of_peer(peer);
+    release_sub(self);
+    fq_list_remove(&self->client.node);
+    fq_port_peer_gone(self->port);
+    free_feed(self);
+}
+
+static const fq_port_peer_ops peer_ops = {
+    .receive = peer_receive,
+    .answer = peer_answer,
+    .room = peer_room,
+    .disconnect = peer_disconnect,
+};
+
+/* ── service → feed ── */
+
+static void
+client_end(fq_service_client *client, uint16_t code, fq_str reason)
+{
+    feed *self = FQ_CONTAINER_OF(client, feed, client);
+    fq_port_close(self->port, code, reason, false);
+    peer_disconnect(&self->peer);
+}
+
+/* ── life ── */
+
+/* Subscribes; *ptext gets the JSON array of errors when that fails. */
+static fq_status
+subscribe(feed *self, fq_rcbuf **ptext)
+{
+    *ptext = NULL;
+    fq_gql_errors errors;
+    fq_gql_errors_init(&errors);
+    yyjson_doc *variables = NULL;
+    fq_status status = FQ_OK;
+    if (self->variables != NULL)
+        status = fq_json_read(fq_rcbuf_str(self->variables), FQ_JSON_STRICT,
+                              &variables, NULL);
+    if (status != FQ_OK)
+        goto out;
+    fq_subscribe_args args = {
+        .query = fq_rcbuf_str(self->query),
+        .operation_label = true,
+        .variables = yyjson_doc_get_root(variables),
+        .has_override = true,
+        .kind = self->field->kind,
+        .returns = self->field->returns,
+        .token = self->field->token,
+        .channels =
+            self->field->n_channels == 0 ? NULL : self->field->channels,
+        .n_channels = self->field->n_channels,
+        .now_ns = fq_clock_now_ns(),
+    };
+    if (self->operation_name != NULL)
+        args.operation_name = fq_rcbuf_str(self->operation_name);
+    bool is_request_error;
+    status =
+        fq_engine_subscribe(self->service->engine, &self->sink, &args,
+                            &self->sub, &errors, &is_request_error);
+    if (status != FQ_OK && errors.n_items > 0) {
+        fq_buf buf = FQ_BUF_INIT;
+        fq_gql_errors_write(&errors, &buf);
+        if (fq_buf_to_rcbuf(&buf, ptext) != FQ_OK)
+            status = FQ_ERR_NOMEM;
+        fq_buf_fini(&buf);
+    }
+out:
+    fq_json_free(variables);
+    fq_gql_errors_fini(&errors);
+    return status;
+}
+
+static void
+run_open(fq_job *job)
+{
+    feed *self = FQ_CONTAINER_OF(job, feed, open_job);
+    fq_list_init(&self->client.node);
+    self->client.end = client_end;
+    self->port->peer = &self->peer;
+    fq_status status = FQ_ERR_CLOSED;
+    fq_rcbuf *text = NULL;
+    if (!self->service->is_closed) {
+        fq_service_add_client(self->service, &self->client);
+        status = subscribe(self, &text);
+    }
+    if (status != FQ_OK) {
+        FQ_METRIC_ADD(&self->service->metrics, subscriptions_refused, 1);
+        self->sub = NULL;
+    }
+    fq_ticket_complete(self->done, status, text);
+    free_request(self);
+    if (self->service->is_closed)
+        client_end(&self->client, 1012, FQ_STR_LIT("Service restart"));
+}
+
+static fq_status
+copy_optional(fq_str s, fq_rcbuf **pcopy)
+{
+    *pcopy = NULL;
+    return s.ptr == NULL ? FQ_OK : fq_rcbuf_new(s, pcopy);
+}
+
+/* `{"type":"next","id":"<id>","payload":` */
+static fq_status
+make_head(fq_str id, fq_rcbuf **phead)
+{
+    fq_buf buf = FQ_BUF_INIT;
+    fq_buf_append_str(&buf, FQ_STR_LIT("{\"type\":\"next\",\"id\":"));
+    fq_json_write_str(&buf, id);
+    fq_buf_append_str(&buf, FQ_STR_LIT(",\"payload\":"));
+    fq_status status = fq_buf_to_rcbuf(&buf, phead);
+    fq_buf_fini(&buf);
+    return status;
+}
+
+static fq_status
+copy_request(feed *self, const fq_feed_args *args)
+{
+    fq_field field = {
+        .name = args->subscription_id,
+        .kind = args->kind,
+        .returns = args->returns,
+        .token = args->token,
+        .channels = (fq_str *)args->channels,
+        .n_channels = args->channels == NULL ? 0 : args->n_channels,
+    };
+    fq_status status = make_head(args->subscription_id, &self->head);
+    if (status == FQ_OK)
+        status = fq_rcbuf_new(args->query, &self->query);
+    if (status == FQ_OK)
+        status = copy_optional(args->operation_name, &self->operation_name);
+    if (status == FQ_OK)
+        status = copy_optional(args->variables, &self->variables);
+    if (status == FQ_OK)
+        status = fq_field_new(&field, &self->field);
+    return status;
+}
+
+fq_status
+fq_feed_open(fq_service *service, const fq_feed_args *args,
+             fq_mailbox *mailbox, void *owner, fq_ticket *done,
+             fq_port **pport)
+{
+    *pport = NULL;
+    feed *self = fq_alloc_zero(sizeof(*self));
+    if (self == NULL)
+        return FQ_ERR_NOMEM;
+    self->peer.ops = &peer_ops;
+    self->sink.ops = &sink_ops;
+    fq_list_init(&self->sink.subs);
+    self->open_job.run = run_open;
+    self->service = fq_service_ref(service);
+    self->done = fq_ticket_ref(done);
+    fq_port *port = NULL;
+    fq_status status = copy_request(self, args);
+    if (status == FQ_OK)
+        status = fq_port_new(service->reactor, mailbox, true, owner,
+                             service->limits.queue_max_items,
+                             service->limits.queue_max_bytes, &port);
+    if (status == FQ_OK)
+        status = fq_call_new(FQ_CALL_CANCEL, port, 0, &self->cancel);
+    self->port = port;
+    if (status == FQ_OK)
+        status = fq_reactor_post(service->reactor, &self->open_job);
+    if (status == FQ_OK) {
+        *pport = port;
+        return FQ_OK;
+    }
+    free_feed(self);
+    fq_port_unref(port);
+    fq_port_unref(port);
+    return status;
+}

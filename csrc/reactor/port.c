@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: MIT */
+/* Ports. The taker's functions run on the loop or the polling thread, the
+ * peer's on the reactor; the lock is held for a few stores, never across a
+ * callback. */
+#include "reactor/port.h"
+
+#include "base/alloc.h"
+#include "base/list.h"
+#include "reactor/ticket.h"
+
+/* One text on its way to the peer. */
+typedef struct receive_job {
+    fq_job job;
+    fq_port *port;  /* one reference */
+    fq_rcbuf *text; /* one reference */
+} receive_job;
+
+static void
+run_room(fq_job *job);
+static void
+run_disconnect(fq_job *job);
+
+fq_status
+fq_port_new(fq_reactor *reactor, fq_mailbox *mailbox, bool is_polled,
+            void *owner, size_t max_items, size_t max_bytes, fq_port **pport)
+{
+    *pport = NULL;
+    fq_port *port = fq_alloc_zero(sizeof(*port));
+    if (port == NULL)
+        return FQ_ERR_NOMEM;
+    if (pthread_mutex_init(&port->lock, NULL) != 0) {
+        fq_free(port);
+        return FQ_ERR_NOMEM;
+    }
+    port->mail.kind = FQ_MAIL_PORT;
+    atomic_init(&port->n_refs, 2);
+    port->reactor = fq_reactor_ref(reactor);
+    port->mailbox = mailbox == NULL ? NULL : fq_mailbox_ref(mailbox);
+    port->is_polled = is_polled || mailbox == NULL;
+    port->owner = owner;
+    fq_queue_init(&port->out, max_items, max_bytes);
+    port->room_job.run = run_room;
+    port->disconnect_job.run = run_disconnect;
+    *pport = port;
+    return FQ_OK;
+}
+
+fq_port *
+fq_port_ref(fq_port *port)
+{
+    atomic_fetch_add_explicit(&port->n_refs, 1, memory_order_relaxed);
+    return port;
+}
+
+void
+fq_port_unref(fq_port *port)
+{
+    if (port == NULL)
+        return;
+    /* acq_rel: the last one sees what every other reference did. */
+    if (atomic_fetch_sub_explicit(&port->n_refs, 1, memory_order_acq_rel) != 1)
+        return;
+    fq_queue_fini(&port->out);
+    pthread_mutex_destroy(&port->lock);
+    fq_ticket_unref(port->done);
+    fq_mailbox_unref(port->mailbox);
+    fq_reactor_unref(port->reactor);
+    fq_free(port);
+}
+
+/* Marks the mail as on its way; true when the caller must post it. */
+static bool
+mark_posted_locked(fq_port *port)
+{
+    if (port->is_polled || port->is_posted || port->is_dead)
+        return false;
+    port->is_posted = true;
+    return true;
+}
+
+static void
+post_mail(fq_port *port)
+{
+    fq_port_ref(port);
+    if (fq_mailbox_post(port->mailbox, &port->mail) == FQ_OK)
+        return;
+    pthread_mutex_lock(&port->lock);
+    port->is_posted = false;
+    pthread_mutex_unlock(&port->lock);
+    fq_port_unref(port);
+}
+
+/* ── the taker's side ── */
+
+static void
+run_receive(fq_job *job)
+{
+    receive_job *self = FQ_CONTAINER_OF(job, receive_job, job);
+    fq_port *port = self->port;
+    if (port->peer != NULL)
+        port->peer->ops->receive(port->peer, fq_rcbuf_str(self->text));
+    pthread_mutex_lock(&port->lock);
+    port->n_unread--;
+    port->n_unread_bytes -= self->text->len;
+    bool post = false;
+    if (port->is_paused && port->n_unread <= FQ_PORT_UNREAD_LOW &&
+        port->n_unread_bytes < FQ_PORT_UNREAD_BYTES_MAX) {
+        port->is_paused = false;
+        post = mark_posted_locked(port);
+    }
+    pthread_mutex_unlock(&port->lock);
+    if (post)
+        post_mail(port);
+    fq_rcbuf_unref(self->text);
+    fq_port_unref(port);
+    fq_free(self);
+}
+
+fq_status
+fq_port_receive(fq_port *port, fq_rcbuf *text, bool *ppause)
+{
+    *ppause = false;
+    receive_job *job = fq_alloc_zero(sizeof(*job));
+    if (job == NULL) {
+        fq_rcbuf_unref(text);
+        return FQ_ERR_NOMEM;
+    }
+    job->job.run = run_receive;
+    job->port = fq_port_ref(port);
+    job->text = text;
+    pthread_mutex_lock(&port->lock);
+    port->n_unread++;
+    port->n_unread_bytes += text->len;
+    if (port->n_unread >= FQ_PORT_UNREAD_MAX ||
+        port->n_unread_bytes >= FQ_PORT_UNREAD_BYTES_MAX)
+        port->is_paused = true;
+    *ppause = port->is_paused;
+    pthread_mutex_unlock(&port->lock);
+    fq_status status = fq_reactor_post(port->reactor, &job->job);
+    if (status == FQ_OK)
+        return FQ_OK;
+    fq_rcbuf_unref(text);
+    fq_port_unref(port);
+    fq_free(job);
+    return status;
+}
+
+bool
+fq_port_may_receive(fq_port *port)
+{
+    pthread_mutex_lock(&port->lock);
+    bool may = !port->is_paused;
+    pthread_mutex_unlock(&port->lock);
+    return may;
+}
+
+void
+fq_port_mail_taken(fq_port *port)
+{
+    pthread_mutex_lock(&port->lock);
+    port->is_posted = false;
+    pthread_mutex_unlock(&port->lock);
+    fq_port_unref(port);
+}
+
+static void
+run_room(fq_job *job)
+{
+    fq_port *port = FQ_CONTAINER_OF(job, fq_port, room_job);
+    pthread_mutex_lock(&port->lock);
+    port->is_room_posted = false;
+    pthread_mutex_unlock(&port->lock);
+    if (port->peer != NULL)
+        port->peer->ops->room(port->peer);
+    fq_port_unref(port);
+}
+
+size_t
+fq_port_take(fq_port *port, fq_queue_item *items, size_t max, fq_close *pclose)
+{
+    pclose->code = 0;
+    pthread_mutex_lock(&port->lock);
+    size_t n = fq_queue_take(&port->out, items, max);
+    if (port->out.n_items == 0)
+        *pclose = port->close;
+    bool tell_room = port->wants_room && !port->is_room_posted &&
+                     port->out.n_items <= FQ_PORT_ROOM / 2;
+    if (tell_room) {
+        port->wants_room = false;
+        port->is_room_posted = true;
+    }
+    pthread_mutex_unlock(&port->lock);
+    if (tell_room) {
+        fq_port_ref(port);
+        if (fq_reactor_post(port->reactor, &port->room_job) != FQ_OK)
+            fq_port_unref(port);
+    }
+    return n;
+}
+
+bool
+fq_port_is_ready(fq_port *port)
+{
+    pthread_mutex_lock(&port->lock);
+    bool is_ready = port->out.n_items > 0 || port->close.code != 0;
+    pthread_mutex_unlock(&port->lock);
+    return is_ready;
+}
+
+static void
+run_disconnect(fq_job *job)
+{
+    fq_port *port = FQ_CONTAINER_OF(job, fq_port, disconnect_job);
+    if (port->peer != NULL)
+        port->peer->ops->disconnect(port->peer);
+    FQ_CHECK(port->peer == NULL);
+    if (port->done != NULL)
+        fq_ticket_complete(port->done, FQ_OK, NULL);
+    fq_port_unref(port);
+}
+
+void
+fq_port_disconnect(fq_port *port, fq_ticket *done)
+{
+    if (fq_reactor_is_forked(port->reactor)) {
+        if (done != NULL)
+            fq_ticket_complete(done, FQ_ERR_CLOSED, NULL);
+        fq_ticket_unref(done);
+        return;
+    }
+    pthread_mutex_lock(&port->lock);
+    bool is_first = !port->is_dead;
+    port->is_dead = true;
+    fq_queue_clear(&port->out);
+    pthread_mutex_unlock(&port->lock);
+    if (is_first) {
+        port->done = done;
+        fq_port_ref(port);
+        if (fq_reactor_post(port->reactor, &port->disconnect_job) == FQ_OK)
+            return;
+        port->done = NULL;
+        fq_port_unref(port);
+    }
+    if (done != NULL)
+        fq_ticket_complete(done, FQ_OK, NULL);
+    fq_ticket_unref(done);
+}
+
+/* ── the peer's side ── */
+
+fq_status
+fq_port_push(fq_port *port, const fq_queue_item *item)
+{
+    FQ_ON_REACTOR(port->reactor);
+    pthread_mutex_lock(&port->lock);
+    fq_status status = FQ_ERR_CLOSED;
+    bool post = false;
+    if (!port->is_dead && port->close.code == 0) {
+        status = fq_queue_push(&port->out, item);
+        if (status == FQ_OK)
+            post = mark_posted_locked(port);
+    }
+    pthread_mutex_unlock(&port->lock);
+    if (post)
+        post_mail(port);
+    return status;
+}
+
+bool
+fq_port_drop_oldest(fq_port *port, uint64_t sub_id, uint32_t *pn_carry)
+{
+    pthread_mutex_lock(&port->lock);
+    bool dropped = fq_queue_drop_oldest(&port->out, sub_id, pn_carry);
+    pthread_mutex_unlock(&port->lock);
+    return dropped;
+}
+
+size_t
+fq_port_purge(fq_port *port, uint64_t sub_id)
+{
+    pthread_mutex_lock(&port->lock);
+    size_t n = fq_queue_purge(&port->out, sub_id);
+    pthread_mutex_unlock(&port->lock);
+    return n;
+}
+
+void
+fq_port_close(fq_port *port, uint16_t code, fq_str reason, bool discard)
+{
+    FQ_CHECK(code != 0 && reason.len <= FQ_CLOSE_REASON_MAX);
+    pthread_mutex_lock(&port->lock);
+    bool post = false;
+    if (!port->is_dead && port->close.code == 0) {
+        port->close.code = code;
+        port->close.reason_len = (uint8_t)reason.len;
+        if (reason.len > 0)
+            memcpy(port->close.reason, reason.ptr, reason.len);
+        if (discard)
+            fq_queue_clear(&port->out);
+        post = mark_posted_locked(port);
+    }
+    pthread_mutex_unlock(&port->lock);
+    if (post)
+        post_mail(port);
+}
+
+bool
+fq_port_has_room(fq_port *port)
+{
+    pthread_mutex_lock(&port->lock);
+    bool has_room = port->out.n_items < FQ_PORT_ROOM;
+    if (!has_room)
+        port->wants_room = true;
+    pthread_mutex_unlock(&port->lock);
+    return has_room;
+}
+
+void
+fq_port_peer_gone(fq_port *port)
+{
+    port->peer = NULL;
+    fq_port_unref(port);
+}

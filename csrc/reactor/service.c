@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: MIT */
+/* Services: the doors any thread may use, and what they come to on the
+ * reactor. Closing is one function, end_service, read from top to bottom. */
+#include "reactor/service.h"
+
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "reactor/service_state.h"
+
+const fq_limits fq_limits_default = {
+    .queue_max_items = 16384,
+    .queue_max_bytes = 4u << 20,
+    .message_max_bytes = 1u << 20,
+    .event_max_bytes = 16u << 20,
+    .max_subscriptions_per_connection = 100,
+    .init_timeout_ns = 5ull * FQ_NS_PER_S,
+    .engine =
+        {
+            .document =
+                {
+                    .max_bytes = 64u << 10,
+                    .max_tokens = 5000,
+                    .max_depth = 15,
+                    .max_fields = 500,
+                    .max_aliases = 100,
+                    .max_directives = 20,
+                },
+            .max_plans = 1024,
+            .max_plan_bytes = 32u << 20,
+            .max_pending = 16384,
+            .max_events_waiting = FQ_PUBLISHER_EVENTS_MAX,
+        },
+};
+
+/* A message with a receipt: what to do is in run(), for whom in service. */
+typedef struct service_job {
+    fq_job job;
+    fq_service *service; /* one reference */
+    fq_ticket *done;     /* one reference, or NULL */
+    union {
+        fq_field *field;   /* add */
+        fq_rcbuf *channel; /* count */
+        fq_close close;    /* close */
+    } u;
+} service_job;
+
+/* ── dispatch ── */
+
+static void
+on_event(fq_bus_listener *listener, fq_event *event)
+{
+    fq_service *service = FQ_CONTAINER_OF(listener, fq_service, listener);
+    FQ_METRIC_ADD(&service->metrics, events_received, 1);
+    bool has_more =
+        fq_engine_dispatch(service->engine, event, fq_clock_now_ns());
+    if (!has_more || service->is_running || service->is_closed)
+        return;
+    service->is_running = true;
+    fq_publisher_hold(service->publisher);
+    fq_service_ref(service);
+    if (fq_reactor_post(service->reactor, &service->run_job) != FQ_OK)
+        service->run_job.run(&service->run_job);
+}
+
+/* The next slice of an event that matched more than one slice holds; between
+ * two of them everybody else's jobs get their turn. */
+static void
+run_slice(fq_job *job)
+{
+    fq_service *service = FQ_CONTAINER_OF(job, fq_service, run_job);
+    while (!service->is_closed &&
+           fq_engine_run(service->engine, fq_clock_now_ns())) {
+        if (fq_reactor_post(service->reactor, job) == FQ_OK)
+            return;
+    }
+    if (service->is_running) {
+        service->is_running = false;
+        fq_publisher_resume(service->publisher);
+    }
+    fq_service_unref(service);
+}
+
+/* ── deadlines ── */
+
+static void
+on_timer(uv_timer_t *timer);
+
+static void
+arm_timer(fq_service *service, uint64_t now_ns)
+{
+    if (fq_list_is_empty(&service->deadlines) || service->is_closed)
+        return;
+    fq_service_deadline *first = FQ_CONTAINER_OF(
+        service->deadlines.next, fq_service_deadline, node);
+    uint64_t wait_ns = first->at_ns > now_ns ? first->at_ns - now_ns : 0;
+    /* Rounded up, so that the deadline has passed when the timer fires. */
+    uv_update_time(service->timer.loop);
+    uv_timer_start(&service->timer, on_timer, wait_ns / FQ_NS_PER_MS + 1, 0);
+}
+
+static void
+on_timer(uv_timer_t *timer)
+{
+    fq_service *service = FQ_CONTAINER_OF(timer, fq_service, timer);
+    uint64_t now_ns = fq_clock_now_ns();
+    while (!fq_list_is_empty(&service->deadlines)) {
+        fq_service_deadline *first = FQ_CONTAINER_OF(
+            service->deadlines.next, fq_service_deadline, node);
+        if (first->at_ns > now_ns)
+            break;
+        fq_list_remove(&first->node);
+        first->expire(first, now_ns);
+    }
+    arm_timer(service, now_ns);
+}
+
+void
+fq_service_add_deadline(fq_service *service, fq_service_deadline *deadline)
+{
+    uint64_t now_ns = fq_clock_now_ns();
+    deadline->at_ns = now_ns + service->limits.init_timeout_ns;
+    bool is_first = fq_list_is_empty(&service->deadlines);
+    fq_list_push_back(&service->deadlines, &deadline->node);
+    if (is_first)
+        arm_timer(service, now_ns);
+}
+
+void
+fq_service_add_client(fq_service *service, fq_service_client *client)
+{
+    fq_list_push_back(&service->clients, &client->node);
+}
+
+/* ── life ── */
+
+static void
+run_open(fq_job *job)
+{
+    fq_service *service = FQ_CONTAINER_OF(job, fq_service, open_job);
+    uv_timer_init(fq_reactor_loop(service->reactor), &service->timer);
+    fq_service_ref(service); /* the timer's, until its close callback */
+    fq_bus_listen(fq_publisher_bus(service->publisher), &service->listener);
+    fq_service_unref(service);
+}
+
+fq_status
+fq_service_new(fq_reactor *reactor, fq_publisher *publisher,
+               const fq_limits *limits, bool has_init_hook,
+               fq_service **pservice)
+{
+    *pservice = NULL;
+    fq_service *service = fq_alloc_zero(sizeof(*service));
+    if (service == NULL)
+        return FQ_ERR_NOMEM;
+    fq_status status =
+        fq_engine_new(&limits->engine, &service->metrics, &service->engine);
+    if (status != FQ_OK)
+        goto fail;
+    atomic_init(&service->n_refs, 2);
+    service->reactor = fq_reactor_ref(reactor);
+    service->publisher = fq_publisher_ref(publisher);
+    service->limits = *limits;
+    service->has_init_hook = has_init_hook;
+    service->listener.event_cb = on_event;
+    fq_list_init(&service->listener.node);
+    fq_list_init(&service->clients);
+    fq_list_init(&service->deadlines);
+    service->open_job.run = run_open;
+    service->run_job.run = run_slice;
+    status = fq_reactor_post(reactor, &service->open_job);
+    if (status != FQ_OK)
+        goto fail;
+    *pservice = service;
+    return FQ_OK;
+
+fail:
+    if (service->engine != NULL)
+        fq_engine_free(service->engine);
+    fq_publisher_unref(service->publisher);
+    fq_reactor_unref(service->reactor);
+    fq_free(service);
+    return status;
+}
+
+fq_service *
+fq_service_ref(fq_service *service)
+{
+    atomic_fetch_add_explicit(&service->n_refs, 1, memory_order_relaxed);
+    return service;
+}
+
+void
+fq_service_unref(fq_service *service)
+{
+    if (service == NULL)
+        return;
+    /* acq_rel: the last one sees what every other reference did. */
+    if (atomic_fetch_sub_explicit(&service->n_refs, 1,
+                                  memory_order_acq_rel) != 1)
+        return;
+    FQ_CHECK(service->is_closed || fq_reactor_is_forked(service->reactor));
+    fq_publisher_unref(service->publisher);
+    fq_reactor_unref(service->reactor);
+    fq_free(service);
+}
+
+static void
+on_timer_closed(uv_handle_t *handle)
+{
+    uv_timer_t *timer = (uv_timer_t *)handle;
+    fq_service_unref(FQ_CONTAINER_OF(timer, fq_service, timer));
+}
+
+/* Refuse, leave the bus, end the clients, free the engine, let go. */
+static void
+end_service(fq_service *service, uint16_t code, fq_str reason)
+{
+    if (service->is_closed)
+        return;
+    service->is_closed = true;
+    fq_bus_unlisten(&service->listener);
+    fq_list *node;
+    while ((node = fq_list_pop_front(&service->clients)) != NULL) {
+        fq_service_client *client =
+            FQ_CONTAINER_OF(node, fq_service_client, node);
+        client->end(client, code, reason);
+    }
+    fq_engine_free(service->engine);
+    service->engine = NULL;
+    if (service->is_running) {
+        service->is_running = false;
+        fq_publisher_resume(service->publisher);
+    }
+    uv_close((uv_handle_t *)&service->timer, on_timer_closed);
+}
+
+/* ── doors ── */
+
+/* Posts |template| with references taken; on failure |u| stays the caller's. */
+static fq_status
+post_service_job(const service_job *template)
+{
+    service_job *self = fq_alloc(sizeof(*self));
+    if (self == NULL)
+        return FQ_ERR_NOMEM;
+    *self = *template;
+    fq_service_ref(self->service);
+    if (self->done != NULL)
+        fq_ticket_ref(self->done);
+    fq_status status = fq_reactor_post(self->service->reactor, &self->job);
+    if (status != FQ_OK) {
+        fq_ticket_unref(self->done);
+        fq_service_unref(self->service);
+        fq_free(self);
+    }
+    return status;
+}
+
+static void
+finish_service_job(service_job *self, fq_status status, fq_rcbuf *text)
+{
+    if (self->done != NULL)
+        fq_ticket_complete(self->done, status, text);
+    else
+        fq_rcbuf_unref(text);
+    fq_ticket_unref(self->done);
+    fq_service_unref(self->service);
+    fq_free(self);
+}
+
+static void
+run_close(fq_job *job)
+{
+    service_job *self = FQ_CONTAINER_OF(job, service_job, job);
+    const fq_close *close = &self->u.close;
+    end_service(self->service, close->code,
+                fq_str_make(close->reason, close->reason_len));
+    finish_service_job(self, FQ_OK, NULL);
+}
+
+fq_status
+fq_service_close(fq_service *service, uint16_t code, fq_str reason,
+                 fq_ticket *done)
+{
+    FQ_CHECK(reason.len <= FQ_CLOSE_REASON_MAX);
+    service_job job = {
+        .job.run = run_close, .service = service, .done = done};
+    job.u.close.code = code;
+    job.u.close.reason_len = (uint8_t)reason.len;
+    if (reason.len > 0)
+        memcpy(job.u.close.reason, reason.ptr, reason.len);
+    return post_service_job(&job);
+}
+
+static void
+run_field_add(fq_job *job)
+{
+    service_job *self = FQ_CONTAINER_OF(job, service_job, job);
+    fq_status status = FQ_ERR_CLOSED;
+    if (!self->service->is_closed)
+        status = fq_engine_field_add(self->service->engine, self->u.field);
+    fq_field_free(self->u.field);
+    finish_service_job(self, status, NULL);
+}
+
+fq_status
+fq_service_field_add(fq_service *service, const fq_field *field,
+                     fq_ticket *done)
+{
+    service_job job = {
+        .job.run = run_field_add, .service = service, .done = done};
+    fq_status status = fq_field_new(field, &job.u.field);
+    if (status != FQ_OK)
+        return status;
+    status = post_service_job(&job);
+    if (status != FQ_OK)
+        fq_field_free(job.u.field);
+    return status;
+}
+
+static void
+run_count(fq_job *job)
+{
+    service_job *self = FQ_CONTAINER_OF(job, service_job, job);
+    size_t n = 0;
+    if (!self->service->is_closed)
+        n = fq_engine_n_listening(self->service->engine,
+                                  fq_rcbuf_str(self->u.channel));
+    fq_rcbuf_unref(self->u.channel);
+    char digits[24];
+    int len = snprintf(digits, sizeof(digits), "%zu", n);
+    fq_rcbuf *text;
+    fq_status status = fq_rcbuf_new(fq_str_make(digits, (size_t)len), &text);
+    finish_service_job(self, status, text);
+}
+
+fq_status
+fq_service_count(fq_service *service, fq_str channel, fq_ticket *done)
+{
+    service_job job = {
+        .job.run = run_count, .service = service, .done = done};
+    fq_status status = fq_rcbuf_new(channel, &job.u.channel);
+    if (status != FQ_OK)
+        return status;
+    status = post_service_job(&job);
+    if (status != FQ_OK)
+        fq_rcbuf_unref(job.u.channel);
+    return status;
+}
+
+const fq_metrics *
+fq_service_metrics(const fq_service *service)
+{
+    return &service->metrics;
+}
+
+const fq_limits *
+fq_service_limits(const fq_service *service)
+{
+    return &service->limits;
+}
+
+fq_reactor *
+fq_service_reactor(const fq_service *service)
+{
+    return service->reactor;
+}
+
+fq_publisher *
+fq_service_publisher(const fq_service *service)
+{
+    return service->publisher;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/* The inside of a service, for the reactor's own files: what a session or a
+ * feed of it needs to reach. Thread: reactor, but for the counts. */
+#ifndef FQ_REACTOR_SERVICE_STATE_H
+#define FQ_REACTOR_SERVICE_STATE_H
+
+#include <stdatomic.h>
+
+#include "base/list.h"
+#include "bus/bus.h"
+#include "reactor/service.h"
+
+/* Whoever belongs to the service and must end with it. Embedded in sessions
+ * and feeds. */
+typedef struct fq_service_client {
+    fq_list node; /* in service->clients */
+    /* Ends and frees the client; its port closes |code| |reason|. */
+    void (*end)(struct fq_service_client *client, uint16_t code,
+                fq_str reason);
+} fq_service_client;
+
+/* Something to be done when connection_init has not come in time. All
+ * deadlines of a service lie init_timeout_ns ahead of their start, so a list
+ * in order of arrival is in order of deadlines too. */
+typedef struct fq_service_deadline {
+    fq_list node; /* in service->deadlines; unlinked: nothing to wait for */
+    uint64_t at_ns;
+    void (*expire)(struct fq_service_deadline *deadline, uint64_t now_ns);
+} fq_service_deadline;
+
+struct fq_service {
+    _Atomic uint32_t n_refs;
+    fq_reactor *reactor;     /* one memory reference */
+    fq_publisher *publisher; /* one reference */
+    fq_limits limits;
+    bool has_init_hook;
+    fq_metrics metrics; /* any thread reads */
+    /* reactor only from here */
+    bool is_closed;
+    fq_engine *engine; /* NULL once closed */
+    fq_bus_listener listener;
+    fq_list clients;
+    fq_list deadlines;
+    uv_timer_t timer; /* for the first of deadlines; one reference */
+    fq_job open_job;  /* one reference while on its way */
+    fq_job run_job;   /* continues a dispatch; likewise */
+    bool is_running;  /* run_job is on its way, the publisher is held */
+};
+
+void
+fq_service_add_client(fq_service *service, fq_service_client *client);
+
+/* Waits init_timeout_ns for |deadline|; unlink its node to take it back. */
+void
+fq_service_add_deadline(fq_service *service, fq_service_deadline *deadline);
+
+#endif

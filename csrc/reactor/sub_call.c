@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/* Calls filled from a subscription and an event. */
+#include "reactor/sub_call.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+
+static const fq_str out_of_memory = FQ_STR("out of memory");
+
+static fq_rcbuf *
+ref_or_null(fq_rcbuf *rcbuf)
+{
+    return rcbuf == NULL ? NULL : fq_rcbuf_ref(rcbuf);
+}
+
+void
+fq_sub_call_send(fq_engine *engine, fq_port *port, fq_sub *sub,
+                 fq_event *event)
+{
+    fq_call *call;
+    fq_call_kind kind = event == NULL ? FQ_CALL_NEXT : FQ_CALL_RESOLVE;
+    if (fq_call_new(kind, port, sub->id, &call) != FQ_OK) {
+        fq_engine_answer(engine, sub->id, FQ_ANSWER_ERROR, out_of_memory,
+                         fq_clock_now_ns());
+        return;
+    }
+    call->token = sub->token;
+    call->variables = ref_or_null(sub->binding.variables);
+    call->args = ref_or_null(sub->binding.args);
+    call->operation_name = ref_or_null(sub->operation_name);
+    if (event != NULL) {
+        call->data = fq_rcbuf_ref(event->data);
+        call->channel = fq_rcbuf_ref(event->channel);
+        call->event_type = fq_rcbuf_ref(event->event_type);
+        memcpy(call->event_id, event->id, FQ_EVENT_ID_MAX);
+        call->created_at_ns = event->created_at_ns;
+    }
+    /* A closed mailbox: the loop is gone and the client with it; the
+     * disconnect that ends this subscription is on its way. */
+    if (fq_call_send(call) != FQ_OK)
+        fq_call_free(call);
+}
+
+void
+fq_sub_call_cancel(fq_call *cancel, const fq_sub *sub)
+{
+    cancel->sub_id = sub->id;
+    if (sub->kind == FQ_FIELD_EVENT || fq_call_send(cancel) != FQ_OK)
+        fq_call_free(cancel);
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* The calls a live subscription makes, for sessions and feeds alike.
+ * Thread: reactor. */
+#ifndef FQ_REACTOR_SUB_CALL_H
+#define FQ_REACTOR_SUB_CALL_H
+
+#include "engine/engine.h"
+#include "reactor/call.h"
+#include "reactor/port.h"
+
+/* Asks Python for the value of |event| for |sub| (NULL: for the next value of
+ * its source). Where that cannot be done the engine is answered with an error
+ * at once, so that the subscription goes on. */
+void
+fq_sub_call_send(fq_engine *engine, fq_port *port, fq_sub *sub,
+                 fq_event *event);
+
+/* Tells Python, by |cancel| (stolen), that |sub| has ended; nothing is said
+ * for subscriptions that never touch Python. The call is made before the
+ * subscription is, because ending must not fail. */
+void
+fq_sub_call_cancel(fq_call *cancel, const fq_sub *sub);
+
+#endif
