@@ -37,10 +37,16 @@ typedef struct fq_bus_ops {
 struct fq_bus {
     const fq_bus_ops *ops;
     fq_list listeners;
+    bool is_delivering; /* inside fq_bus_deliver */
 };
 
-/* The embedded bus: ids are offsets from 1, publish() reaches the listeners
- * before it returns. */
+/* For adapters: sets up the part of a bus that all have. */
+void
+fq_bus_init(fq_bus *bus, const fq_bus_ops *ops);
+
+/* The embedded bus: ids are offsets from 1, given by stamp(), which must have
+ * seen an event before publish(); that reaches the listeners before it
+ * returns and never fails. Errors: FQ_ERR_NOMEM. */
 fq_status
 fq_bus_memory_new(fq_bus **pbus);
 
@@ -50,11 +56,15 @@ fq_bus_listen(fq_bus *bus, fq_bus_listener *listener);
 void
 fq_bus_unlisten(fq_bus_listener *listener);
 
-/* For adapters: hands |event| to every listener; one may leave meanwhile. */
+/* For adapters: hands |event| (which has its id) to every listener. Listeners
+ * may join and leave meanwhile: one that left is not called any more, one
+ * that joined is called from the next event on. Not to be called from within
+ * itself, or later listeners would see the inner event first; so event_cb
+ * never publishes on the spot. */
 void
 fq_bus_deliver(fq_bus *bus, fq_event *event);
 
-/* Frees a bus that has no listener left. */
+/* Frees a bus that has no listener left; not from within a delivery. */
 void
 fq_bus_free(fq_bus *bus);
 

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/* Making, counting and freeing events. Made on the publishing thread, counted
+ * and freed on the reactor; the bus fills in the id. */
+#include "bus/event.h"
+
+#include <stdbool.h>
+
+#include "base/alloc.h"
+#include "base/check.h"
+#include "json/reader.h"
+#include "json/utf8.h"
+
+/* Refuses a |name| no bus could carry; |what| names it to the user. */
+static fq_status
+event_check_name(fq_str name, const char *what, fq_error *error)
+{
+    if (name.len == 0)
+        return fq_error_set(error, FQ_ERR_INVALID, FQ_ERROR_NO_POS,
+                            "%s cannot be empty", what);
+    if (name.len > FQ_EVENT_NAME_MAX)
+        return fq_error_set(error, FQ_ERR_INVALID, FQ_ERROR_NO_POS,
+                            "%s is %zu bytes long; at most %d are allowed",
+                            what, name.len, FQ_EVENT_NAME_MAX);
+    if (!fq_utf8_is_valid(name))
+        return fq_error_set(error, FQ_ERR_INVALID, FQ_ERROR_NO_POS,
+                            "%s is not valid UTF-8", what);
+    return FQ_OK;
+}
+
+static fq_status
+event_check(fq_str channel, fq_str event_type, fq_str data, size_t max_bytes,
+            fq_error *error)
+{
+    fq_status status = event_check_name(channel, "channel", error);
+    if (status == FQ_OK)
+        status = event_check_name(event_type, "event_type", error);
+    if (status == FQ_OK && max_bytes > 0 && data.len > max_bytes)
+        status = fq_error_set(error, FQ_ERR_LIMIT, FQ_ERROR_NO_POS,
+                              "data is %zu bytes of JSON; at most %zu are "
+                              "allowed",
+                              data.len, max_bytes);
+    return status;
+}
+
+static void
+event_free(fq_event *event)
+{
+    fq_rcbuf_unref(event->channel);
+    fq_rcbuf_unref(event->event_type);
+    fq_rcbuf_unref(event->data);
+    if (event->doc != NULL)
+        fq_json_free(event->doc);
+    fq_free(event);
+}
+
+fq_status
+fq_event_new(fq_str channel, fq_str event_type, fq_str data,
+             uint64_t created_at_ns, size_t max_bytes, fq_event **pevent,
+             fq_error *error)
+{
+    *pevent = NULL;
+    fq_status status = event_check(channel, event_type, data, max_bytes,
+                                   error);
+    if (status != FQ_OK)
+        return status;
+    fq_event *event = fq_alloc_zero(sizeof(*event));
+    if (event == NULL)
+        goto nomem;
+    event->n_refs = 1;
+    event->created_at_ns = created_at_ns;
+    status = fq_json_read(data, FQ_JSON_STRICT, &event->doc, error);
+    if (status != FQ_OK)
+        goto fail;
+    if (!yyjson_is_obj(yyjson_doc_get_root(event->doc))) {
+        status = fq_error_set(error, FQ_ERR_INVALID, 0,
+                              "data must be a JSON object");
+        goto fail;
+    }
+    if (fq_rcbuf_new(channel, &event->channel) != FQ_OK
+        || fq_rcbuf_new(event_type, &event->event_type) != FQ_OK
+        || fq_rcbuf_new(data, &event->data) != FQ_OK)
+        goto nomem;
+    *pevent = event;
+    return FQ_OK;
+
+nomem:
+    status = fq_error_set(error, FQ_ERR_NOMEM, FQ_ERROR_NO_POS,
+                          "out of memory");
+fail:
+    if (event != NULL)
+        event_free(event);
+    return status;
+}
+
+fq_event *
+fq_event_ref(fq_event *event)
+{
+    FQ_CHECK(event->n_refs > 0 && event->n_refs < UINT32_MAX);
+    event->n_refs++;
+    return event;
+}
+
+void
+fq_event_unref(fq_event *event)
+{
+    FQ_CHECK(event->n_refs > 0);
+    if (--event->n_refs > 0)
+        return;
+    if (event->done_cb != NULL)
+        event->done_cb(event, event->done_arg);
+    event_free(event);
+}
