@@ -17,6 +17,7 @@
 #include "base/status.h"
 #include "base/str.h"
 #include "bus/event.h"
+#include "engine/event_fifo.h"
 #include "engine/field.h"
 #include "engine/metrics.h"
 #include "graphql/errors.h"
@@ -26,8 +27,8 @@ typedef struct fq_engine fq_engine;
 typedef struct fq_sub fq_sub;
 typedef struct fq_sink fq_sink;
 
-/* Names a subscription across the door: slot and generation, never reused
- * within a process's life. 0 names none. */
+/* Names a subscription across the door: slot and generation, never used a
+ * second time by the same engine. 0 names none. */
 typedef uint64_t fq_sub_id;
 
 /* Matches dispatched before the engine lets the reactor do something else. */
@@ -35,18 +36,24 @@ typedef uint64_t fq_sub_id;
 
 typedef struct fq_engine_limits {
     fq_document_limits document;
-    size_t max_plans;        /* in the plan cache */
-    size_t max_plan_bytes;   /* likewise */
-    size_t max_pending;      /* events waiting for one subscription's
-                              * resolver; beyond it the sink's policy rules */
-    size_t max_events_waiting; /* events accepted and not yet dispatched */
+    size_t max_plans;          /* in the plan cache */
+    size_t max_plan_bytes;     /* likewise */
+    size_t max_pending;        /* events waiting for one subscription's
+                              * resolver; beyond it the sink's policy rules.
+                              * 0: no maximum */
+    size_t max_events_waiting; /* events accepted and not yet dispatched; for
+                                * the door, which asks how many there are: the
+                                * engine itself refuses none */
 } fq_engine_limits;
 
 /* What a subscription's owner is asked to do. Every callback may end this or
- * other subscriptions and free their sinks. */
+ * other subscriptions, free their sinks, start subscriptions, answer calls
+ * and dispatch events (which then wait their turn); none may free the
+ * engine. */
 typedef struct fq_sink_ops {
-    /* Queue `next` number |seq| for |sub|: |payload| (borrowed) without its
-     * closing brace. */
+    /* Queue a `next` for |sub|: |payload| (borrowed) is without its closing
+     * brace; sub->n_carried is to be told with it. The sink counts deliveries
+     * and what its queue drops. */
     void (*next)(fq_sink *sink, fq_sub *sub, fq_rcbuf *payload);
     /* Ask for the value of |event| (a resolver) or for the source's next
      * value (|event| NULL). Answered once by fq_engine_answer with the id of
@@ -60,7 +67,7 @@ typedef struct fq_sink_ops {
      * it has room again, the owner calls fq_engine_resume. */
     bool (*has_room)(fq_sink *sink, fq_sub *sub);
     /* The source of |sub| has ended: send `complete`. The subscription is
-     * freed when this returns. */
+     * freed when this returns, unless that has been done here. */
     void (*end)(fq_sink *sink, fq_sub *sub);
 } fq_sink_ops;
 
@@ -69,30 +76,34 @@ struct fq_sink {
     fq_list subs; /* of this sink, by fq_sub.sink_node */
 };
 
-/* One subscription. Members are read by sinks, written by the engine. */
+/* One subscription. Members are read by sinks, written by the engine, except
+ * |handle| and |n_carried|. What every delivery looks at comes first, in one
+ * or two cache lines. */
 struct fq_sub {
     fq_sub_id id;
     fq_sink *sink;
-    fq_list sink_node; /* in sink->subs */
-    void *handle;      /* the sink's own */
+    void *handle; /* the sink's own */
     fq_field_kind kind;
     fq_returns returns;
+    fq_binding binding;        /* variant, variables, args */
+    uint64_t since_seq;        /* events up to this number came before it;
+                                * private to engine/ */
+    uint64_t last_event_at_ns; /* 0: none yet */
+    uint32_t n_carried; /* deliveries lost and not yet told: added to by the
+                         * engine, told and set to 0 by the sink */
+    bool is_calling;    /* an answer is awaited */
+    bool is_stalled;    /* a source without room */
+    bool is_pumping;    /* calls are being made below; private to engine/ */
     uint64_t token;     /* of the resolver or source */
-    fq_binding binding; /* variant, variables, args */
+    fq_list sink_node;  /* in sink->subs */
     fq_rcbuf *query;
     fq_rcbuf *operation_name; /* NULL: none */
     uint64_t created_at_ns;
-    uint64_t last_event_at_ns; /* 0: none yet */
-    bool is_calling;           /* an answer is awaited */
-    bool is_stalled;           /* a source without room */
-    uint32_t n_carried; /* deliveries dropped, not yet told; the sink's */
     /* private to engine/ */
-    struct fq_listener *listeners; /* one per channel */
+    fq_event_fifo pending; /* events that wait for the resolver */
+    fq_event *called_for;  /* the event whose answer is awaited, one ref */
+    struct fq_listener *listeners; /* one per channel, behind the struct */
     size_t n_listeners;
-    uint64_t since_seq; /* events up to this number came before it */
-    fq_list pending;    /* events that wait for the resolver, oldest first */
-    size_t n_pending;
-    fq_event *called_for; /* the event whose answer is awaited, one ref */
 };
 
 typedef struct fq_subscribe_args {
@@ -100,55 +111,72 @@ typedef struct fq_subscribe_args {
     fq_str operation_name; /* ptr NULL: none */
     bool operation_label;  /* see fq_plan_compile */
     yyjson_val *variables; /* an object or NULL */
-    /* Overrides of the field's declaration; the executor's own: */
+    /* Overrides of the field's declaration; the executor's own. With them the
+     * field need not be declared: */
     bool has_override;
     fq_field_kind kind;
     fq_returns returns;
     uint64_t token;
-    const fq_str *channels; /* NULL: the root field's name */
-    size_t n_channels;
+    const fq_str *channels; /* NULL: the declared field's, else the root
+                             * field's name; none for a source. One named
+                             * twice counts once */
+    size_t n_channels;      /* at most FQ_FIELD_CHANNELS_MAX */
     void *handle;
     uint64_t now_ns;
 } fq_subscribe_args;
 
+/* |limits| is copied, |metrics| used until fq_engine_free. Errors:
+ * FQ_ERR_NOMEM. */
 fq_status
 fq_engine_new(const fq_engine_limits *limits, fq_metrics *metrics,
               fq_engine **pengine);
 
-/* No subscription may be left. */
+/* Frees the engine; events that still wait are let go. No subscription may be
+ * left, and no callback be under way. NULL is allowed. */
 void
 fq_engine_free(fq_engine *engine);
 
-/* Declares a field. Errors: FQ_ERR_EXISTS, FQ_ERR_NOMEM. */
+/* Declares a field; *field is copied. It holds for subscriptions made later.
+ * Errors: FQ_ERR_EXISTS, FQ_ERR_LIMIT (channels), FQ_ERR_NOMEM. */
 fq_status
 fq_engine_field_add(fq_engine *engine, const fq_field *field);
 
 /* Starts a subscription for |sink|. From its return on it gets every event
- * accepted later. A source is asked for its first value before the return
- * (through sink->ops->call, after *psub is set). Errors: FQ_ERR_SYNTAX,
- * FQ_ERR_INVALID (also: not a subscription; unknown field while fields are
- * declared), FQ_ERR_LIMIT: |errors| is the payload of an `error` message;
- * FQ_ERR_NOT_FOUND is not used. *prequest_error is true when the variables
- * were refused: then |errors| belongs in a `next` without data, followed by
- * `complete`. FQ_ERR_NOMEM leaves |errors| empty. */
+ * accepted later, and none accepted before, even if that still waits. A
+ * source is asked for its first value before the return (through
+ * sink->ops->call, after *psub is set); should that end the subscription,
+ * *psub is NULL with FQ_OK. Errors: FQ_ERR_SYNTAX, FQ_ERR_INVALID (also: not a
+ * subscription; unknown field while fields are declared), FQ_ERR_LIMIT:
+ * |errors| is the payload of an `error` message. *prequest_error is true when
+ * the variables were refused: then |errors| belongs in a `next` without data,
+ * followed by `complete`. With FQ_ERR_NOMEM |errors| may be empty. */
 fq_status
 fq_engine_subscribe(fq_engine *engine, fq_sink *sink,
                     const fq_subscribe_args *args, fq_sub **psub,
                     fq_gql_errors *errors, bool *prequest_error);
 
 /* Ends |sub| and frees it: nothing of it is left in any table, an answer that
- * still comes is ignored. No callback is called. O(own channels + waiting
- * events). */
+ * still comes is ignored. No callback of a sink is called; the events it
+ * waited for are let go at the very end. O(own channels + waiting events). */
 void
 fq_engine_unsubscribe(fq_engine *engine, fq_sub *sub);
 
 /* Takes |event| (borrowed; the engine keeps references while it works on it)
  * and dispatches as much as fits a slice. True when work is left: call
- * fq_engine_run soon. Events are dispatched strictly in the order accepted. */
+ * fq_engine_run soon. Events are dispatched strictly in the order accepted.
+ * From within a callback both only queue, and say true. Never fails: what
+ * cannot be delivered for want of memory is counted in n_carried. Cost:
+ * O(1) + what the sinks of its channel do, and one allocation per distinct
+ * (plan variant, returns) among them. */
 bool
 fq_engine_dispatch(fq_engine *engine, fq_event *event, uint64_t now_ns);
 bool
 fq_engine_run(fq_engine *engine, uint64_t now_ns);
+
+/* Events accepted and not yet dispatched to the end: what a door with
+ * max_events_waiting looks at. */
+size_t
+fq_engine_n_events_waiting(const fq_engine *engine);
 
 typedef enum fq_answer_kind {
     FQ_ANSWER_VALUE, /* |text| is the JSON of the value */
@@ -158,21 +186,35 @@ typedef enum fq_answer_kind {
     FQ_ANSWER_FAIL,  /* the source raised: |text| as `next`, then complete */
 } fq_answer_kind;
 
-/* The answer to sink->ops->call. An unknown |id| (the subscription ended
- * meanwhile) is ignored. Delivers, then makes the next call if one waits. */
+/* The answer to sink->ops->call; |text| is borrowed. An unknown |id| (the
+ * subscription ended meanwhile) and an answer nobody awaits are ignored.
+ * Delivers, then makes the next call if one waits. A value that is no JSON is
+ * delivered as an error. */
 void
 fq_engine_answer(fq_engine *engine, fq_sub_id id, fq_answer_kind kind,
                  fq_str text, uint64_t now_ns);
 
-/* There is room again for |id|: asks a stalled source for its next value. */
+/* There is room again for |id|: asks a stalled source for its next value.
+ * Ignored for anything else. */
 void
 fq_engine_resume(fq_engine *engine, fq_sub_id id);
 
+/* The subscription |id| names, or NULL when it has ended. O(1). */
 fq_sub *
-fq_engine_find(fq_engine *engine, fq_sub_id id);
+fq_engine_find(const fq_engine *engine, fq_sub_id id);
+
+/* Walks all subscriptions: start with *piter = 0; NULL at the end. None may
+ * be started or ended meanwhile. */
+fq_sub *
+fq_engine_next_sub(const fq_engine *engine, size_t *piter);
 
 /* Subscriptions listening on |channel|. */
 size_t
 fq_engine_n_listening(const fq_engine *engine, fq_str channel);
+
+/* Debug builds: asserts every invariant of the engine. Not from within a
+ * callback. Cost: O(everything). */
+void
+fq_engine_check(const fq_engine *engine);
 
 #endif

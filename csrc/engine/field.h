@@ -12,7 +12,7 @@
 #include "base/str.h"
 
 typedef enum fq_field_kind {
-    FQ_FIELD_EVENT,    /* the event's data is the value: never touches Python */
+    FQ_FIELD_EVENT, /* the event's data is the value: never touches Python */
     FQ_FIELD_RESOLVER, /* a call per event and subscription makes it */
     FQ_FIELD_SOURCE,   /* a source per subscription yields it; no channel */
 } fq_field_kind;
@@ -30,12 +30,14 @@ typedef struct fq_field {
     fq_str name;
     fq_field_kind kind;
     fq_returns returns;
-    uint64_t token;    /* opaque: names the resolver or source to its owner */
-    fq_str *channels;  /* literal names; none for a source */
+    uint64_t token; /* opaque: names the resolver or source to its owner */
+    const fq_str *channels; /* literal names; none for a source; none for
+                             * another kind: the field's name */
     size_t n_channels;
 } fq_field;
 
-/* A deep copy of |field|. */
+/* A deep copy of |field|. Errors: FQ_ERR_LIMIT (too many channels),
+ * FQ_ERR_NOMEM. */
 fq_status
 fq_field_new(const fq_field *field, fq_field **pcopy);
 void

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Counters of one engine. Written on the reactor, read by any thread without
- * stopping it: relaxed atomics, each number true on its own. */
+ * stopping it: relaxed atomics, each number true on its own. The engine counts
+ * subscriptions, channels, events but the published ones, projections, calls,
+ * plans and what it cannot deliver for want of memory; connections,
+ * deliveries, what a full queue drops, and the rest, their owners. */
 #ifndef FQ_ENGINE_METRICS_H
 #define FQ_ENGINE_METRICS_H
 
@@ -22,7 +25,7 @@
     X(events_matched, "pairs of event and subscription that matched")         \
     X(projections, "payloads serialised")                                     \
     X(deliveries, "next messages queued")                                     \
-    X(deliveries_dropped, "next messages lost to a full queue")               \
+    X(deliveries_dropped, "next messages lost: queue full, memory out")       \
     X(resolver_calls, "resolver and source calls made")                       \
     X(resolver_errors, "of these, ended by an error")                         \
     X(slow_clients_closed, "connections closed 1013")                         \

@@ -55,10 +55,12 @@ fq_queue_push(fq_queue *queue, const fq_queue_item *item);
 size_t
 fq_queue_take(fq_queue *queue, fq_queue_item *items, size_t max);
 
-/* Drops the oldest delivery of |sub_id| and adds one (and what it carried) to
- * the n_dropped of that subscription's next queued delivery; *pn_carry gets
- * the count when there is none, to be put on the next one pushed, else 0.
- * False when nothing of |sub_id| is queued. */
+/* Drops the oldest delivery of |sub_id| (an item with a body) and adds one and
+ * what it carried to the n_dropped of that subscription's next queued
+ * delivery; *pn_carry gets the count when there is none, to be put on the next
+ * one pushed, else 0. False when no delivery of |sub_id| is queued. Cost: O(1)
+ * when the two are the oldest of the queue, as in a queue of one subscription,
+ * else O(items before them). */
 bool
 fq_queue_drop_oldest(fq_queue *queue, uint64_t sub_id, uint32_t *pn_carry);
 
@@ -84,5 +86,9 @@ fq_queue_item_parts(const fq_queue_item *item, char *scratch, fq_str *parts);
 /* True when every byte of the text is ASCII. */
 bool
 fq_queue_item_is_ascii(const fq_queue_item *item);
+
+/* Debug builds: asserts that ring and sums hold. Cost: O(n_items). */
+void
+fq_queue_check(const fq_queue *queue);
 
 #endif

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT */
+/* Events past their listeners. Thread: reactor.
+ *
+ * Order. Events get a number when they are accepted and are dispatched one
+ * after the other, however many slices one takes; so every subscription meets
+ * them in the order of the bus. A subscription keeps the number that was last
+ * when it was made and ignores events up to that one: an event that still
+ * waits, or is being dispatched, came before it.
+ *
+ * Callbacks. A sink's callback may end any subscription, start new ones, free
+ * its sink, answer a call, or accept another event, while the walk is on its
+ * way. So the walk holds nothing across a callback but the cursor, which
+ * stays right (channel_index.c), and the event, by a reference:
+ * - the subscription and its sink are not looked at after the callback;
+ * - new subscriptions join the list's end, in front of the cursor, and are
+ *   passed by for their number;
+ * - an event accepted inside is queued, and the walk that is under way gets
+ *   to it: fq_dispatch_run does nothing while it runs already.
+ *
+ * Sharing. The first subscription of a (plan variant, returns) that an event
+ * meets has the payload made, and leaves it in the variant's share under a
+ * key of the event's number and |returns|; the others find it there. So a
+ * further subscriber costs a comparison and the sink's own work. The engine
+ * holds the variants in a list until the event is done and then empties their
+ * shares: a callback may end all subscriptions of a variant while the sink
+ * still reads the payload, and no payload outlives its event by more than its
+ * deliveries.
+ *
+ * Without memory. The FIFO takes an event without memory when it is empty,
+ * which is the rule. Otherwise the event is lost, and so is a payload that
+ * cannot be made: each subscription concerned counts it, and its next
+ * delivery says so. */
+#include "engine/dispatch.h"
+
+#include "base/alloc.h"
+#include "base/check.h"
+#include "engine/caller.h"
+#include "engine/internal.h"
+#include "engine/payload.h"
+
+/* Room for variants that is kept between events: 8 KiB. */
+#define DISPATCH_VARIANTS_KEPT 1024
+
+fq_status
+fq_dispatch_init(fq_dispatch *dispatch)
+{
+    *dispatch = (fq_dispatch){0};
+    fq_event_fifo_init(&dispatch->waiting);
+    fq_channel_cursor_init(&dispatch->cursor);
+    return fq_event_fifo_reserve(&dispatch->waiting);
+}
+
+/* The variant's share for the current event and |returns|. */
+static uint64_t
+share_key(const fq_dispatch *dispatch, fq_returns returns)
+{
+    return dispatch->event_seq << 1 | (returns == FQ_RETURNS_DATA);
+}
+
+/* Remembers a variant that is about to share something, so that its share is
+ * emptied at the end of the event. */
+static fq_status
+dispatch_add_variant(fq_dispatch *dispatch, fq_plan_variant *variant)
+{
+    fq_plan_variant **variants = fq_alloc_grow(
+        dispatch->variants, sizeof(fq_plan_variant *),
+        dispatch->n_variants + 1, 16, &dispatch->variants_cap);
+    if (variants == NULL)
+        return FQ_ERR_NOMEM;
+    dispatch->variants = variants;
+    variants[dispatch->n_variants++] = fq_plan_variant_ref(variant);
+    return FQ_OK;
+}
+
+static void
+dispatch_drop_variants(fq_dispatch *dispatch)
+{
+    for (size_t i = 0; i < dispatch->n_variants; i++) {
+        fq_plan_share *share = fq_plan_variant_share(dispatch->variants[i]);
+        fq_rcbuf_unref(share->payload);
+        *share = (fq_plan_share){0};
+        fq_plan_variant_unref(dispatch->variants[i]);
+    }
+    dispatch->n_variants = 0;
+    if (dispatch->variants_cap > DISPATCH_VARIANTS_KEPT) {
+        fq_free(dispatch->variants);
+        dispatch->variants = NULL;
+        dispatch->variants_cap = 0;
+    }
+}
+
+/* The payload of the current event for |sub|, made or shared; borrowed from
+ * the share. NULL without memory; that is shared too. */
+static fq_rcbuf *
+dispatch_payload(fq_engine *engine, fq_sub *sub)
+{
+    fq_dispatch *dispatch = &engine->dispatch;
+    fq_plan_share *share = fq_plan_variant_share(sub->binding.variant);
+    uint64_t key = share_key(dispatch, sub->returns);
+    if (share->event_seq == key)
+        return share->payload;
+    bool is_listed = share->event_seq >> 1 == dispatch->event_seq;
+    if (!is_listed
+        && dispatch_add_variant(dispatch, sub->binding.variant) != FQ_OK)
+        return NULL;
+    yyjson_val *value = yyjson_doc_get_root(dispatch->event->doc);
+    fq_rcbuf_unref(share->payload);
+    share->event_seq = key;
+    share->payload = fq_payload_of_value(sub, value, &engine->scratch);
+    FQ_METRIC_ADD(engine->metrics, projections, 1);
+    return share->payload;
+}
+
+/* The current event concerns |sub|. */
+static void
+dispatch_match(fq_engine *engine, fq_sub *sub, uint64_t now_ns)
+{
+    sub->last_event_at_ns = now_ns;
+    if (sub->kind != FQ_FIELD_EVENT) {
+        fq_caller_event(engine, sub, engine->dispatch.event);
+        return;
+    }
+    fq_rcbuf *payload = dispatch_payload(engine, sub);
+    if (payload != NULL)
+        sub->sink->ops->next(sub->sink, sub, payload);
+    else
+        fq_engine_lose(engine, sub);
+}
+
+/* Sees that there is a current event; false when none waits. */
+static bool
+dispatch_begin(fq_engine *engine)
+{
+    fq_dispatch *dispatch = &engine->dispatch;
+    if (dispatch->event != NULL)
+        return true;
+    uint32_t n_waiting = dispatch->waiting.n_items;
+    dispatch->event = fq_event_fifo_take(&dispatch->waiting);
+    if (dispatch->event == NULL)
+        return false;
+    dispatch->event_seq = dispatch->accepted_seq - n_waiting + 1;
+    fq_channel *channel = fq_channel_index_find(
+        &engine->channels, fq_rcbuf_str(dispatch->event->channel));
+    if (channel != NULL)
+        fq_channel_cursor_open(&dispatch->cursor, channel);
+    return true;
+}
+
+/* Everybody has met the current event. */
+static void
+dispatch_end(fq_dispatch *dispatch)
+{
+    fq_event *event = dispatch->event;
+    dispatch->event = NULL;
+    dispatch_drop_variants(dispatch);
+    fq_event_unref(event);
+}
+
+void
+fq_dispatch_fini(fq_dispatch *dispatch)
+{
+    FQ_CHECK(!dispatch->is_running);
+    fq_channel_cursor_close(&dispatch->cursor);
+    if (dispatch->event != NULL)
+        dispatch_end(dispatch);
+    fq_event_fifo_fini(&dispatch->waiting);
+    fq_free(dispatch->variants);
+    dispatch->variants = NULL;
+}
+
+/* There is no memory to queue |event|: whoever would have got it, counts. */
+static void
+dispatch_lose(fq_engine *engine, fq_event *event)
+{
+    fq_channel *channel = fq_channel_index_find(&engine->channels,
+                                                fq_rcbuf_str(event->channel));
+    if (channel == NULL)
+        return;
+    FQ_METRIC_ADD(engine->metrics, events_matched, channel->n_listeners);
+    FQ_LIST_FOREACH(node, &channel->listeners)
+    {
+        fq_sub *sub = FQ_CONTAINER_OF(node, fq_listener, node)->sub;
+        if (sub != NULL)
+            fq_engine_lose(engine, sub);
+    }
+}
+
+bool
+fq_dispatch_accept(fq_engine *engine, fq_event *event, uint64_t now_ns)
+{
+    fq_dispatch *dispatch = &engine->dispatch;
+    FQ_METRIC_ADD(engine->metrics, events_received, 1);
+    if (fq_event_fifo_push(&dispatch->waiting, event) == FQ_OK)
+        dispatch->accepted_seq++;
+    else
+        dispatch_lose(engine, event);
+    return fq_dispatch_run(engine, now_ns);
+}
+
+bool
+fq_dispatch_run(fq_engine *engine, uint64_t now_ns)
+{
+    fq_dispatch *dispatch = &engine->dispatch;
+    if (dispatch->is_running)
+        return true;
+    dispatch->is_running = true;
+    uint64_t n_matched = 0;
+    /* An event without a listener costs something, too. */
+    size_t n_left = FQ_DISPATCH_SLICE;
+    for (; n_left > 0 && dispatch_begin(engine); n_left--) {
+        fq_sub *sub;
+        while (n_left > 1
+               && (sub = fq_channel_cursor_next(&dispatch->cursor)) != NULL) {
+            n_left--;
+            if (sub->since_seq >= dispatch->event_seq)
+                continue;
+            n_matched++;
+            dispatch_match(engine, sub, now_ns);
+        }
+        if (!fq_channel_cursor_is_open(&dispatch->cursor))
+            dispatch_end(dispatch);
+    }
+    FQ_METRIC_ADD(engine->metrics, events_matched, n_matched);
+    dispatch->is_running = false;
+    return fq_dispatch_n_waiting(dispatch) > 0;
+}
+
+size_t
+fq_dispatch_n_waiting(const fq_dispatch *dispatch)
+{
+    return dispatch->waiting.n_items + (dispatch->event != NULL);
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* The way of an event through the engine: accepted, waiting, walked past
+ * everybody who listens, done. Thread: reactor. */
+#ifndef FQ_ENGINE_DISPATCH_H
+#define FQ_ENGINE_DISPATCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "bus/event.h"
+#include "engine/channel_index.h"
+#include "engine/event_fifo.h"
+#include "graphql/plan.h"
+
+struct fq_engine;
+
+typedef struct fq_dispatch {
+    fq_event_fifo waiting;      /* accepted, not begun */
+    uint64_t accepted_seq;      /* number of the event accepted last, from 1 */
+    fq_event *event;            /* being dispatched, one reference; or NULL */
+    uint64_t event_seq;         /* its number */
+    fq_channel_cursor cursor;   /* where in its channel */
+    fq_plan_variant **variants; /* that share a payload of it; one ref each */
+    size_t n_variants;
+    size_t variants_cap;
+    bool is_running; /* in fq_dispatch_run, maybe below a callback */
+} fq_dispatch;
+
+/* Errors: FQ_ERR_NOMEM. */
+fq_status
+fq_dispatch_init(fq_dispatch *dispatch);
+/* Lets go of all events. Not from within fq_dispatch_run. */
+void
+fq_dispatch_fini(fq_dispatch *dispatch);
+
+/* See fq_engine_dispatch and fq_engine_run. */
+bool
+fq_dispatch_accept(struct fq_engine *engine, fq_event *event, uint64_t now_ns);
+bool
+fq_dispatch_run(struct fq_engine *engine, uint64_t now_ns);
+
+/* Events accepted and not yet done with, the current one included. */
+size_t
+fq_dispatch_n_waiting(const fq_dispatch *dispatch);
+
+#endif

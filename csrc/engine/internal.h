@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* The engine's own struct, for the files that make up the engine: engine.c
+ * (assembly, subscriptions), dispatch.c (events), caller.c (resolvers and
+ * sources). Thread: reactor. */
+#ifndef FQ_ENGINE_INTERNAL_H
+#define FQ_ENGINE_INTERNAL_H
+
+#include "base/buf.h"
+#include "base/map.h"
+#include "engine/channel_index.h"
+#include "engine/dispatch.h"
+#include "engine/engine.h"
+#include "engine/registry.h"
+
+struct fq_engine {
+    fq_engine_limits limits;
+    fq_metrics *metrics; /* the owner's */
+    fq_plan_cache *plans;
+    fq_map fields; /* name -> fq_field, the name inside the field */
+    fq_registry registry;
+    fq_channel_index channels;
+    fq_dispatch dispatch;
+    fq_buf scratch; /* for payloads; free between any two callbacks */
+};
+
+/* A delivery that |sub| should have had and does not get: counted, and told
+ * with its next one. */
+static inline void
+fq_engine_lose(fq_engine *engine, fq_sub *sub)
+{
+    FQ_METRIC_ADD(engine->metrics, deliveries_dropped, 1);
+    if (sub->n_carried < UINT32_MAX)
+        sub->n_carried++;
+}
+
+#endif
