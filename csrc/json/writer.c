@@ -152,11 +152,8 @@ fq_json_write_str(fq_buf *buf, fq_str s)
 {
     /* Nothing leaves a string shorter than it was, so this much is needed in
      * any case; for a clean string it is all. */
-    if (s.len > PTRDIFF_MAX) {
-        buf->status = FQ_ERR_NOMEM;
-        return;
-    }
-    char *out = fq_buf_reserve(buf, s.len + 2);
+    char *out
+        = fq_buf_reserve(buf, s.len <= PTRDIFF_MAX ? s.len + 2 : SIZE_MAX);
     if (out == NULL)
         return;
     size_t n_clean = writer_clean_len(s);

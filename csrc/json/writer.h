@@ -14,8 +14,9 @@
 #include "base/buf.h"
 #include "base/str.h"
 
-/* |s| in quotes with the escapes RFC 8259 demands (control characters, quote,
- * backslash); everything else verbatim. */
+/* |s|, which is UTF-8 or WTF-8, in quotes with the escapes RFC 8259 demands
+ * (control characters, quote, backslash) and lone surrogates as \uXXXX;
+ * everything else verbatim. */
 void
 fq_json_write_str(fq_buf *buf, fq_str s);
 
@@ -24,8 +25,9 @@ fq_json_write_str(fq_buf *buf, fq_str s);
 void
 fq_json_write_double(fq_buf *buf, double value);
 
-/* |val| whole; NULL is written as null. Raw numbers leave as they came.
- * Failures are in fq_buf_status(). */
+/* |val| whole; NULL is written as null. Raw numbers leave as they came. Cost:
+ * linear in the text; an object of more than 32 members takes memory for a
+ * map of its keys meanwhile. Failures are in fq_buf_status(). */
 void
 fq_json_write_val(fq_buf *buf, yyjson_val *val);
 
