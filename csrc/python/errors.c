@@ -6,6 +6,8 @@
 
 #include <stddef.h>
 
+#include "python/parts.h"
+
 /* Where the class of a status is kept in the state; -1: a class of Python. */
 #define CLASS(name) offsetof(fq_state, name)
 
@@ -86,9 +88,6 @@ fq_errors_raise_request(fq_state *state, fq_status status, fq_str errors_json,
     return fq_errors_raise_class(class_of(state, status, true),
                                  fq_status_str(status), context);
 }
-
-int
-fq_errors_init(PyObject *module, fq_state *state);
 
 /* Fetches every class of errors.py into the state. */
 int

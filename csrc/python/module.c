@@ -6,15 +6,11 @@
  * fraiseql_asgi/__init__.py. */
 #include "python/state.h"
 
+#include "python/convert.h"
 #include "python/errors.h"
 #include "python/parts.h"
 
 static struct PyModuleDef module_def;
-
-#define FQ_PART_DECLARE(part)                                                 \
-    int fq_##part##_init(PyObject *module, fq_state *state);
-FQ_PARTS(FQ_PART_DECLARE)
-#undef FQ_PART_DECLARE
 
 typedef int (*part_init)(PyObject *module, fq_state *state);
 
@@ -67,8 +63,7 @@ fq_state_of_type(PyTypeObject *type)
 PyTypeObject *
 fq_state_add_type(PyObject *module, PyType_Spec *spec, PyTypeObject *base)
 {
-    PyObject *type
-        = PyType_FromModuleAndSpec(module, spec, (PyObject *)base);
+    PyObject *type = PyType_FromModuleAndSpec(module, spec, (PyObject *)base);
     if (type == NULL)
         return NULL;
     if (PyModule_AddType(module, (PyTypeObject *)type) < 0) {
@@ -114,8 +109,8 @@ module_at_exit(PyObject *module, PyObject *Py_UNUSED(ignored))
     Py_RETURN_NONE;
 }
 
-static PyMethodDef at_exit_method
-    = {"_at_exit", module_at_exit, METH_NOARGS, NULL};
+static PyMethodDef at_exit_method = {"_at_exit", module_at_exit, METH_NOARGS,
+                                     NULL};
 
 static int
 module_register_at_exit(PyObject *module)
@@ -184,6 +179,7 @@ module_free(void *module)
 {
     fq_state *state = fq_state_of_module(module);
     module_clear(module);
+    fq_convert_fini(state);
     if (state->reactor != NULL)
         fq_reactor_unref(state->reactor);
     state->reactor = NULL;
@@ -204,14 +200,10 @@ PyDoc_STRVAR(module_doc,
              "rely on are those of the package.");
 
 static struct PyModuleDef module_def = {
-    PyModuleDef_HEAD_INIT,
-    .m_name = "fraiseql_asgi._core",
-    .m_doc = module_doc,
-    .m_size = sizeof(fq_state),
-    .m_slots = module_slots,
-    .m_traverse = module_traverse,
-    .m_clear = module_clear,
-    .m_free = module_free,
+    PyModuleDef_HEAD_INIT,   .m_name = "fraiseql_asgi._core",
+    .m_doc = module_doc,     .m_size = sizeof(fq_state),
+    .m_slots = module_slots, .m_traverse = module_traverse,
+    .m_clear = module_clear, .m_free = module_free,
 };
 
 PyMODINIT_FUNC

@@ -1,12 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /* The parts of the extension module, in the order they are initialised: each
  * file csrc/python/<part>.c has `int fq_<part>_init(PyObject *module, fq_state
- * *state)`, which makes its types and fills its members of the state. It
- * returns 0, or -1 with an exception. One line per part, nothing else. */
+ * *state)`, declared here, which makes its types and fills its members of the
+ * state. It returns 0, or -1 with an exception. One line per part. */
 #ifndef FQ_PYTHON_PARTS_H
 #define FQ_PYTHON_PARTS_H
 
+#include "python/state.h"
+
 #define FQ_PARTS(X)                                                           \
-    X(errors)
+    X(errors)                                                                 \
+    X(convert)
+
+#define FQ_PART_DECLARE(part)                                                 \
+    int fq_##part##_init(PyObject *module, fq_state *state);
+FQ_PARTS(FQ_PART_DECLARE)
+#undef FQ_PART_DECLARE
 
 #endif

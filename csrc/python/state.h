@@ -41,13 +41,27 @@
 /* Cached imports and other objects, NULL until their owner fills them; one
  * line each. */
 #define FQ_STATE_OBJECTS(X)                                                   \
-    X(get_running_loop)
+    X(enum_type)                                                              \
+    X(date_type)                                                              \
+    X(time_type)                                                              \
+    X(uuid_type)                                                              \
+    X(decimal_type)                                                           \
+    X(dataclass_fields)
 
 /* Interned strings, filled by module.c: state->str_<name> is "<name>". */
 #define FQ_STATE_STRINGS(X)                                                   \
     X(id)                                                                     \
     X(type)                                                                   \
-    X(payload)
+    X(payload)                                                                \
+    X(name)                                                                   \
+    X(value)                                                                  \
+    X(isoformat)                                                              \
+    X(model_dump)                                                             \
+    X(mode)                                                                   \
+    X(json)                                                                   \
+    X(_fields)                                                                \
+    X(__dataclass_fields__)                                                   \
+    X(__attrs_attrs__)
 
 typedef struct fq_state {
 #define FQ_STATE_FIELD(name) PyTypeObject *name;
@@ -62,6 +76,7 @@ typedef struct fq_state {
 #undef FQ_STATE_FIELD
     /* The reactor last started, or NULL: one memory reference, no use. */
     fq_reactor *reactor;
+    struct fq_convert_keys *convert_keys; /* convert_from.c; NULL: none yet */
     bool is_exiting; /* the interpreter ends: no reactor is started */
 } fq_state;
 
