@@ -223,19 +223,28 @@ fq_reactor_is_current(const fq_reactor *reactor)
     return current_reactor == reactor;
 }
 
+static void
+close_fd(int fd)
+{
+    if (fd >= 0)
+        close(fd);
+}
+
+/* The thread may have been anywhere in libuv when the process forked, so no
+ * function of libuv can be called on this loop; its members are read instead.
+ * The io_uring that libuv >= 1.49 adds on Linux is not reachable this way and
+ * stays open, unused, until the child ends or executes. */
 void
 fq_reactor_abandon(fq_reactor *reactor)
 {
     FQ_CHECK(fq_reactor_is_forked(reactor));
-    int backend_fd = uv_backend_fd(&reactor->loop);
-    if (backend_fd >= 0)
-        close(backend_fd);
-    int read_fd = reactor->loop.async_io_watcher.fd;
-    int write_fd = reactor->loop.async_wfd;
-    if (read_fd >= 0)
-        close(read_fd);
-    if (write_fd >= 0 && write_fd != read_fd)
-        close(write_fd);
+    const uv_loop_t *loop = &reactor->loop;
+    close_fd(loop->backend_fd);
+    close_fd(loop->async_io_watcher.fd);
+    if (loop->async_wfd != loop->async_io_watcher.fd)
+        close_fd(loop->async_wfd);
+    close_fd(loop->signal_pipefd[0]);
+    close_fd(loop->signal_pipefd[1]);
 }
 
 uv_loop_t *

@@ -19,7 +19,7 @@ import pytest
 HERE = pathlib.Path(__file__).resolve().parent
 BUILD = HERE.parent.parent / "build" / "c"
 NAMES = sorted(path.stem for path in HERE.glob("test_*.c"))
-THREADED = ("test_reactor", "test_inbox", "test_mailbox")
+THREADED = ("test_reactor", "test_inbox", "test_mailbox", "test_session", "test_publisher")
 
 #: Seconds for one program; also the deadline of a first build.
 PROGRAM_TIMEOUT = 240
@@ -28,7 +28,7 @@ BUILD_TIMEOUT = 900
 SANITIZER_ENV = {
     "ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1",
     "UBSAN_OPTIONS": "print_stacktrace=1",
-    "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1",
+    "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1:die_after_fork=0",
 }
 
 
