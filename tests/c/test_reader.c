@@ -199,6 +199,10 @@ test_reader_keeps_lone_surrogates_of_clients(void **state)
                                                     "A"));
     assert_lone_is("\"\\ude00\\ud83d\"",
                    FQ_STR_LIT("\xed\xb8\x80\xed\xa0\xbd"));
+    /* Just below and above what completes a pair. */
+    assert_lone_is("\"\\ud83d\\udbff\"",
+                   FQ_STR_LIT("\xed\xa0\xbd\xed\xaf\xbf"));
+    assert_lone_is("\"\\udbff\\ue000\"", FQ_STR_LIT("\xed\xaf\xbf\ue000"));
     /* The second of three makes a pair with the third. */
     assert_lone_is("\"\\ud800\\ud83d\\ude00\"",
                    FQ_STR_LIT("\xed\xa0\x80\U0001f600"));
