@@ -13,8 +13,8 @@
 #include "base/status.h"
 #include "base/str.h"
 
-/* More errors than this are not collected; graphql-js stops at 100 too. */
-#define FQ_GQL_ERRORS_MAX 100
+/* The reference collects 100 errors and one more that says it stopped. */
+#define FQ_GQL_ERRORS_MAX 101
 
 typedef struct fq_gql_location {
     uint32_t line;   /* from 1; \n, \r\n and \r end a line */
@@ -35,6 +35,10 @@ typedef struct fq_gql_errors {
     fq_gql_error **tail;
     size_t n_items;
     fq_status status; /* FQ_ERR_NOMEM when an error could not be kept */
+    /* Line and column of every 256th byte of the source located in last, so
+     * that a place costs no walk over the whole text; NULL: none yet. */
+    fq_gql_location *marks;
+    fq_str marked; /* that source */
 } fq_gql_errors;
 
 void
@@ -49,11 +53,20 @@ fq_gql_errors_add(fq_gql_errors *errors, const char *code,
                   const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* The same with a text that may hold any byte. */
+fq_gql_error *
+fq_gql_errors_add_str(fq_gql_errors *errors, const char *code,
+                      fq_str message);
+
 /* Adds the line and column of byte |offset| of |source| to |error| (NULL is
- * allowed and ignored). */
+ * allowed and ignored). The first call for a source walks all of it. */
 void
 fq_gql_error_locate(fq_gql_errors *errors, fq_gql_error *error, fq_str source,
                     size_t offset);
+
+/* The line and column of byte |offset| of |source|. Cost: O(offset). */
+fq_gql_location
+fq_gql_locate(fq_str source, size_t offset);
 
 /* Writes `[{"message":…,"locations":[…],"extensions":{"code":…}}, …]`;
  * members without content are left out. */

@@ -19,23 +19,9 @@
 #include "base/rcbuf.h"
 #include "base/status.h"
 #include "base/str.h"
+#include "graphql/ast.h"
 #include "graphql/errors.h"
-
-typedef enum fq_operation_type {
-    FQ_OPERATION_QUERY,
-    FQ_OPERATION_MUTATION,
-    FQ_OPERATION_SUBSCRIPTION,
-} fq_operation_type;
-
-/* What a document may cost before it is refused. 0 means no limit. */
-typedef struct fq_document_limits {
-    size_t max_bytes;      /* of the document's text */
-    size_t max_tokens;     /* lexed, punctuation included */
-    size_t max_depth;      /* nested fields; `{ a { b } }` has 2 */
-    size_t max_fields;     /* fields after expanding fragments */
-    size_t max_aliases;    /* aliased fields */
-    size_t max_directives; /* per node */
-} fq_document_limits;
+#include "graphql/limits.h"
 
 typedef struct fq_plan fq_plan;
 

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+/* The syntax tree of a document (GraphQL Sep 2025, section 2 and appendix).
+ * Nodes, lists and strings live in the document's arena and die with it;
+ * names and numbers are slices of the document's copy of its text, so a
+ * name's location is its address. Plain data: one thread at a time. */
+#ifndef FQ_GRAPHQL_AST_H
+#define FQ_GRAPHQL_AST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/status.h"
+#include "base/str.h"
+
+typedef enum fq_operation_type {
+    FQ_OPERATION_QUERY,
+    FQ_OPERATION_MUTATION,
+    FQ_OPERATION_SUBSCRIPTION,
+} fq_operation_type;
+
+typedef enum fq_ast_kind {
+    FQ_AST_DOCUMENT,
+    FQ_AST_OPERATION,
+    FQ_AST_FRAGMENT,
+    FQ_AST_TYPE_SYSTEM, /* a definition or extension of the SDL */
+    FQ_AST_VARIABLE_DEFINITION,
+    FQ_AST_SELECTION_SET,
+    FQ_AST_FIELD,
+    FQ_AST_FRAGMENT_SPREAD,
+    FQ_AST_INLINE_FRAGMENT,
+    FQ_AST_ARGUMENT,
+    FQ_AST_DIRECTIVE,
+    FQ_AST_NAMED_TYPE,
+    FQ_AST_LIST_TYPE,
+    FQ_AST_NON_NULL_TYPE,
+    FQ_AST_VARIABLE,
+    FQ_AST_INT,
+    FQ_AST_FLOAT,
+    FQ_AST_STRING,
+    FQ_AST_BOOLEAN,
+    FQ_AST_NULL,
+    FQ_AST_ENUM,
+    FQ_AST_LIST,
+    FQ_AST_OBJECT,
+    FQ_AST_OBJECT_FIELD,
+    FQ_AST_N_KINDS,
+} fq_ast_kind;
+
+/* The head of every node; |kind| says which struct below it starts. */
+typedef struct fq_ast_node {
+    fq_ast_kind kind;
+    uint32_t start; /* byte offset of the first token */
+    uint32_t end;   /* one past the last token */
+    struct fq_ast_node *next; /* in the one list the node stands in */
+} fq_ast_node;
+
+/* Nodes in source order, linked through |next|. */
+typedef struct fq_ast_list {
+    fq_ast_node *first;
+    uint32_t n_items;
+} fq_ast_list;
+
+#define FQ_AST_FOREACH(item, list)                                            \
+    for (fq_ast_node *item = (list)->first; item != NULL; item = item->next)
+
+/* FQ_AST_INT ... FQ_AST_ENUM, FQ_AST_VARIABLE: |text| is the number as
+ * written, the string's value, the enum's or the variable's name ("true" or
+ * "false" for Boolean). FQ_AST_LIST: |items| are values; FQ_AST_OBJECT:
+ * |items| are fields. */
+typedef struct fq_ast_value {
+    fq_ast_node node;
+    fq_str text;
+    fq_ast_list items;
+    bool is_block; /* a string written with three quotes */
+} fq_ast_value;
+
+/* FQ_AST_ARGUMENT and FQ_AST_OBJECT_FIELD: `name: value`. */
+typedef struct fq_ast_argument {
+    fq_ast_node node;
+    fq_str name;
+    fq_ast_value *value;
+} fq_ast_argument;
+
+typedef struct fq_ast_directive {
+    fq_ast_node node;
+    fq_str name; /* without the @ */
+    fq_ast_list arguments;
+    int32_t bit; /* of a plan's conditions; see plan.c */
+} fq_ast_directive;
+
+/* FQ_AST_NAMED_TYPE has a name, the two others wrap |of|. */
+typedef struct fq_ast_type {
+    fq_ast_node node;
+    fq_str name;
+    struct fq_ast_type *of;
+    uint32_t name_id; /* of a type condition, as in fq_ast_field */
+} fq_ast_type;
+
+typedef struct fq_ast_variable_definition {
+    fq_ast_node node;
+    fq_ast_value *description; /* or NULL */
+    fq_ast_value *variable;    /* FQ_AST_VARIABLE */
+    fq_ast_type *type;
+    fq_ast_value *default_value; /* or NULL */
+    fq_ast_list directives;
+} fq_ast_variable_definition;
+
+typedef struct fq_ast_selection_set {
+    fq_ast_node node;
+    fq_ast_list selections; /* never empty */
+} fq_ast_selection_set;
+
+typedef struct fq_ast_field {
+    fq_ast_node node;
+    fq_str alias; /* ptr NULL without one */
+    fq_str name;
+    fq_ast_list arguments;
+    fq_ast_list directives;
+    fq_ast_selection_set *selection_set; /* NULL for a leaf */
+    uint32_t key_id;  /* response key and name as numbers: equal for equal */
+    uint32_t name_id; /* names of a document, below n_names; set by
+                       * fq_document_link */
+    struct fq_ast_field *next_field; /* the document's next field */
+} fq_ast_field;
+
+typedef struct fq_ast_fragment {
+    fq_ast_node node;
+    fq_ast_value *description; /* or NULL */
+    fq_str name;
+    fq_ast_type *type_condition;
+    fq_ast_list directives;
+    fq_ast_selection_set *selection_set;
+    uint32_t index;                   /* among the document's fragments */
+    struct fq_ast_fragment *next_def; /* the next fragment definition */
+} fq_ast_fragment;
+
+typedef struct fq_ast_spread {
+    fq_ast_node node;
+    fq_str name;
+    fq_ast_list directives;
+    fq_ast_fragment *fragment; /* set by fq_document_link; NULL: unknown */
+    struct fq_ast_spread *next_spread; /* the document's next spread */
+} fq_ast_spread;
+
+typedef struct fq_ast_inline_fragment {
+    fq_ast_node node;
+    fq_ast_type *type_condition; /* or NULL */
+    fq_ast_list directives;
+    fq_ast_selection_set *selection_set;
+    struct fq_ast_inline_fragment *next_inline; /* the document's next */
+} fq_ast_inline_fragment;
+
+typedef struct fq_ast_operation {
+    fq_ast_node node;
+    fq_operation_type type;
+    fq_ast_value *description; /* or NULL */
+    fq_str name;               /* ptr NULL when anonymous */
+    fq_ast_list variable_definitions;
+    fq_ast_list directives;
+    fq_ast_selection_set *selection_set;
+} fq_ast_operation;
+
+/* A type system definition, which no executable document may hold: what the
+ * error about it needs. */
+typedef struct fq_ast_type_system {
+    fq_ast_node node;
+    fq_str name; /* ptr NULL: a schema definition or extension */
+} fq_ast_type_system;
+
+typedef struct fq_document {
+    fq_arena arena;
+    fq_str source; /* the arena's own copy of the text, terminated */
+    fq_ast_node node;
+    fq_ast_list definitions;
+    fq_ast_fragment *fragments; /* all, in source order, by next_def */
+    fq_ast_field *fields;       /* all, by next_field */
+    fq_ast_spread *spreads;     /* all, by next_spread */
+    fq_ast_inline_fragment *inline_fragments; /* all, by next_inline */
+    uint32_t n_fragments;
+    uint32_t n_operations;
+    uint32_t n_fields;
+    uint32_t n_spreads;
+    uint32_t n_inline_fragments;
+    uint32_t n_names; /* distinct keys, names of fields and type conditions;
+                       * set by fq_document_link */
+} fq_document;
+
+/* The key of |field| in a response. */
+static inline fq_str
+fq_ast_field_key(const fq_ast_field *field)
+{
+    return field->alias.ptr != NULL ? field->alias : field->name;
+}
+
+/* The byte offset of |slice|, a name or number of |document|. */
+static inline size_t
+fq_document_offset(const fq_document *document, fq_str slice)
+{
+    return (size_t)(slice.ptr - document->source.ptr);
+}
+
+/* Numbers the names of fields and type conditions and gives every spread its
+ * fragment; of several fragments of one name the last counts. Errors:
+ * FQ_ERR_NOMEM. Cost: O(fields + spreads + fragments). */
+fq_status
+fq_document_link(fq_document *document);
+
+/* Frees everything of |document|. */
+void
+fq_document_fini(fq_document *document);
+
+#endif

@@ -1,0 +1,566 @@
+/* SPDX-License-Identifier: MIT */
+/* Compiling and binding. One thread at a time.
+ *
+ * All a plan knows is in its document's arena. What may differ between two
+ * subscribers of one plan is which @skip and @include hold, and that depends
+ * on the values of the variables they name: each such variable is one bit, and
+ * a combination of bits is one variant. The plan keeps weak links to the
+ * variants somebody holds, so that subscribers with equal bits share one; a
+ * variant holds the plan. */
+#include "graphql/plan.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/check.h"
+#include "base/list.h"
+#include "graphql/parser.h"
+#include "graphql/projection.h"
+#include "graphql/validator.h"
+#include "graphql/variables.h"
+#include "json/writer.h"
+
+/* A client can send 2^n combinations of n conditions, and finding one costs a
+ * look at all: beyond this many a variant serves its one subscription and is
+ * not shared. */
+#define PLAN_VARIANTS_MAX 32
+
+/* One variable that @skip or @include names. */
+typedef struct fq_plan_condition {
+    uint32_t variable;       /* its place in the variable table */
+    const fq_ast_value *use; /* the first one, for errors */
+} fq_plan_condition;
+
+struct fq_plan {
+    uint32_t n_refs;
+    uint32_t n_conditions;
+    fq_document document;
+    const fq_ast_operation *operation;
+    const fq_ast_field *root; /* the first field of the operation */
+    fq_plan_condition *conditions; /* by bit */
+    fq_variable_table variables;
+    fq_collect_scratch scratch;
+    fq_list variants; /* weak, fq_plan_variant.node */
+    size_t n_variants;
+};
+
+struct fq_plan_variant {
+    uint32_t n_refs;
+    fq_plan *plan; /* one reference */
+    fq_list node;  /* in plan->variants, or alone */
+    fq_plan_share share;
+    fq_projection projection;
+    uint64_t bits[]; /* values of the plan's conditions */
+};
+
+/* What a selection costs with its fragments expanded. */
+typedef struct fq_cost {
+    size_t n_fields; /* saturating */
+    size_t depth;
+    bool is_known;
+} fq_cost;
+
+static size_t
+n_words(const fq_plan *plan)
+{
+    return ((size_t)plan->n_conditions + 63) / 64;
+}
+
+/* Walks what |operation| reaches, each fragment once. */
+typedef struct fq_plan_walk {
+    fq_plan *plan;
+    fq_cost *fragments; /* by index */
+    uint32_t *bit_of;   /* by place of a variable: its bit plus one, or 0 */
+} fq_plan_walk;
+
+static size_t
+add_saturating(size_t a, size_t b)
+{
+    return a <= SIZE_MAX - b ? a + b : SIZE_MAX;
+}
+
+/* Gives the condition of each @skip and @include in |directives| its bit. */
+static void
+walk_directives(fq_plan_walk *walk, const fq_ast_list *directives)
+{
+    fq_plan *plan = walk->plan;
+    FQ_AST_FOREACH(node, directives)
+    {
+        fq_ast_directive *directive = (fq_ast_directive *)node;
+        directive->bit = -1;
+        /* Validation leaves @skip and @include their one argument. */
+        const fq_ast_argument *argument =
+            (const fq_ast_argument *)directive->arguments.first;
+        if (argument == NULL || argument->value->node.kind != FQ_AST_VARIABLE)
+            continue;
+        uint32_t place =
+            fq_variable_table_find(&plan->variables, argument->value->text);
+        if (place == UINT32_MAX)
+            continue;
+        if (walk->bit_of[place] == 0) {
+            plan->conditions[plan->n_conditions++] = (fq_plan_condition){
+                .variable = place,
+                .use = argument->value,
+            };
+            walk->bit_of[place] = plan->n_conditions;
+        }
+        directive->bit = (int32_t)walk->bit_of[place] - 1;
+    }
+}
+
+static fq_cost
+walk_set(fq_plan_walk *walk, const fq_ast_selection_set *set);
+
+static fq_cost
+walk_fragment(fq_plan_walk *walk, const fq_ast_fragment *fragment)
+{
+    fq_cost *cost = &walk->fragments[fragment->index];
+    if (!cost->is_known) {
+        *cost = walk_set(walk, fragment->selection_set);
+        cost->is_known = true;
+    }
+    return *cost;
+}
+
+/* The cost of |set|; gives conditions their bits on the way. Validation has
+ * bounded the recursion. */
+static fq_cost
+walk_set(fq_plan_walk *walk, const fq_ast_selection_set *set)
+{
+    fq_cost total = {0};
+    FQ_AST_FOREACH(node, &set->selections)
+    {
+        fq_cost cost = {0};
+        if (node->kind == FQ_AST_FIELD) {
+            const fq_ast_field *field = (const fq_ast_field *)node;
+            walk_directives(walk, &field->directives);
+            if (field->selection_set != NULL)
+                cost = walk_set(walk, field->selection_set);
+            cost.n_fields = add_saturating(cost.n_fields, 1);
+            cost.depth++;
+        } else if (node->kind == FQ_AST_INLINE_FRAGMENT) {
+            const fq_ast_inline_fragment *fragment =
+                (const fq_ast_inline_fragment *)node;
+            walk_directives(walk, &fragment->directives);
+            cost = walk_set(walk, fragment->selection_set);
+        } else {
+            const fq_ast_spread *spread = (const fq_ast_spread *)node;
+            walk_directives(walk, &spread->directives);
+            cost = walk_fragment(walk, spread->fragment);
+        }
+        total.n_fields = add_saturating(total.n_fields, cost.n_fields);
+        if (cost.depth > total.depth)
+            total.depth = cost.depth;
+    }
+    return total;
+}
+
+static fq_status
+fail_limit(fq_plan *plan, fq_gql_errors *errors, const char *format,
+           size_t max)
+{
+    fq_gql_error *error =
+        fq_gql_errors_add(errors, "LIMIT_REACHED", format, max);
+    fq_gql_error_locate(errors, error, plan->document.source,
+                        plan->operation->node.start);
+    return errors->status == FQ_OK ? FQ_ERR_LIMIT : FQ_ERR_NOMEM;
+}
+
+/* Checks depth and fields, and finds the conditions. */
+static fq_status
+plan_walk(fq_plan *plan, const fq_document_limits *limits,
+          fq_gql_errors *errors)
+{
+    fq_arena *arena = &plan->document.arena;
+    uint32_t n_variables = plan->variables.n_items;
+    fq_plan_walk walk = {
+        .plan = plan,
+        .fragments =
+            FQ_ARENA_NEW_N(arena, fq_cost, plan->document.n_fragments),
+        .bit_of = FQ_ARENA_NEW_N(arena, uint32_t, n_variables),
+    };
+    plan->conditions = FQ_ARENA_NEW_N(arena, fq_plan_condition, n_variables);
+    if (walk.fragments == NULL || walk.bit_of == NULL
+        || plan->conditions == NULL)
+        return FQ_ERR_NOMEM;
+    fq_cost cost = walk_set(&walk, plan->operation->selection_set);
+    if (limits == NULL)
+        return FQ_OK;
+    if (limits->max_depth > 0 && cost.depth > limits->max_depth)
+        return fail_limit(plan, errors,
+                          "Operation nests fields deeper than %zu.",
+                          limits->max_depth);
+    if (limits->max_fields > 0 && cost.n_fields > limits->max_fields)
+        return fail_limit(plan, errors,
+                          "Operation selects more than %zu fields.",
+                          limits->max_fields);
+    return FQ_OK;
+}
+
+/* Finds the operation to run (Sep 2025 6.1, GetOperation), with the
+ * reference's words. */
+static fq_status
+plan_choose(fq_plan *plan, fq_str name, bool label, fq_gql_errors *errors)
+{
+    const fq_ast_operation *found = NULL;
+    const fq_ast_operation *only = NULL;
+    FQ_AST_FOREACH(node, &plan->document.definitions)
+    {
+        if (node->kind != FQ_AST_OPERATION)
+            continue;
+        only = (const fq_ast_operation *)node;
+        if (name.ptr != NULL && only->name.ptr != NULL
+            && fq_str_eq(only->name, name) && found == NULL)
+            found = only;
+    }
+    uint32_t n_operations = plan->document.n_operations;
+    if (name.ptr == NULL
+        || (label && n_operations == 1 && only->name.ptr == NULL))
+        found = n_operations == 1 ? only : NULL;
+    plan->operation = found;
+    if (found != NULL)
+        return FQ_OK;
+    if (name.ptr != NULL) {
+        fq_buf message;
+        fq_buf_init(&message);
+        fq_buf_append_str(&message,
+                          FQ_STR_LIT("Unknown operation named '"));
+        fq_buf_append_str(&message, name);
+        fq_buf_append_str(&message, FQ_STR_LIT("'."));
+        if (fq_buf_status(&message) == FQ_OK)
+            fq_gql_errors_add_str(errors, "VALIDATION_ERROR",
+                                  fq_buf_str(&message));
+        else
+            errors->status = FQ_ERR_NOMEM;
+        fq_buf_fini(&message);
+    } else {
+        fq_gql_errors_add(errors, "VALIDATION_ERROR",
+                          n_operations == 0
+                              ? "Must provide an operation."
+                              : "Must provide operation name if query "
+                                "contains multiple operations.");
+    }
+    return errors->status == FQ_OK ? FQ_ERR_INVALID : FQ_ERR_NOMEM;
+}
+
+/* The field that stands first in |set|, fragments expanded. There is one:
+ * no selection set is empty, no spread unknown, none in a cycle. */
+static const fq_ast_field *
+first_field(const fq_ast_selection_set *set)
+{
+    const fq_ast_node *node = set->selections.first;
+    while (node->kind != FQ_AST_FIELD) {
+        const fq_ast_selection_set *inner =
+            node->kind == FQ_AST_INLINE_FRAGMENT
+                ? ((const fq_ast_inline_fragment *)node)->selection_set
+                : ((const fq_ast_spread *)node)->fragment->selection_set;
+        node = inner->selections.first;
+    }
+    return (const fq_ast_field *)node;
+}
+
+static void
+plan_free(fq_plan *plan)
+{
+    FQ_CHECK(fq_list_is_empty(&plan->variants));
+    fq_variable_table_fini(&plan->variables);
+    fq_document_fini(&plan->document);
+    fq_free(plan);
+}
+
+fq_status
+fq_plan_compile(fq_str query, fq_str operation_name, bool label,
+                const fq_document_limits *limits, fq_plan **pplan,
+                fq_gql_errors *errors)
+{
+    *pplan = NULL;
+    fq_plan *plan = fq_alloc_zero(sizeof(*plan));
+    if (plan == NULL)
+        return FQ_ERR_NOMEM;
+    plan->n_refs = 1;
+    fq_list_init(&plan->variants);
+    fq_status status = fq_parse(query, limits, &plan->document, errors);
+    if (status == FQ_OK)
+        status = fq_document_link(&plan->document);
+    if (status == FQ_OK)
+        status = fq_validate(&plan->document, errors);
+    if (status == FQ_OK)
+        status = plan_choose(plan, operation_name, label, errors);
+    if (status == FQ_OK)
+        status = fq_variable_table_init(&plan->variables, &plan->document,
+                                        plan->operation);
+    if (status == FQ_OK)
+        status = plan_walk(plan, limits, errors);
+    if (status == FQ_OK)
+        status = fq_collect_scratch_init(&plan->scratch, &plan->document);
+    if (status != FQ_OK) {
+        plan_free(plan);
+        return status;
+    }
+    plan->root = first_field(plan->operation->selection_set);
+    *pplan = plan;
+    return FQ_OK;
+}
+
+fq_plan *
+fq_plan_ref(fq_plan *plan)
+{
+    plan->n_refs++;
+    return plan;
+}
+
+void
+fq_plan_unref(fq_plan *plan)
+{
+    if (plan != NULL && --plan->n_refs == 0)
+        plan_free(plan);
+}
+
+fq_operation_type
+fq_plan_operation_type(const fq_plan *plan)
+{
+    return plan->operation->type;
+}
+
+fq_str
+fq_plan_root_name(const fq_plan *plan)
+{
+    return plan->root->name;
+}
+
+fq_str
+fq_plan_root_key(const fq_plan *plan)
+{
+    return fq_ast_field_key(plan->root);
+}
+
+size_t
+fq_plan_n_bytes(const fq_plan *plan)
+{
+    size_t n_bytes = sizeof(*plan) + plan->document.arena.n_bytes;
+    FQ_LIST_FOREACH(node, (fq_list *)&plan->variants)
+    {
+        const fq_plan_variant *variant =
+            FQ_CONTAINER_OF(node, fq_plan_variant, node);
+        n_bytes += sizeof(*variant) + n_words(plan) * sizeof(uint64_t)
+                   + variant->projection.memo.n_bytes;
+    }
+    return n_bytes;
+}
+
+/* Adds the error for a @skip or @include whose variable is no Boolean: the
+ * reference's text for an argument's value at run time. */
+static void
+fail_condition(const fq_plan *plan, const fq_plan_condition *condition,
+               bool is_null, fq_gql_errors *errors)
+{
+    fq_str name = condition->use->text;
+    fq_gql_error *error = fq_gql_errors_add(
+        errors, NULL,
+        is_null ? "Argument 'if' has invalid value: Expected variable '$%.*s' "
+                  "provided to non-null type 'Boolean!' not to be None."
+                : "Argument 'if' has invalid value: Expected variable '$%.*s' "
+                  "provided to type 'Boolean!' to provide a runtime value.",
+        FQ_STR_FMT(name));
+    fq_gql_error_locate(errors, error, plan->document.source,
+                        condition->use->node.start);
+}
+
+/* Fills |bits| from the coerced variables. */
+static fq_status
+decide_conditions(const fq_plan *plan, const fq_variable_values *values,
+                  uint64_t *bits, fq_gql_errors *errors)
+{
+    size_t n_before = errors->n_items;
+    for (uint32_t bit = 0; bit < plan->n_conditions; bit++) {
+        const fq_plan_condition *condition = &plan->conditions[bit];
+        struct fq_variable_span span = values->spans[condition->variable];
+        fq_str text = fq_str_make(values->json.ptr + span.start, span.len);
+        if (fq_str_eq(text, FQ_STR_LIT("true")))
+            bits[bit / 64] |= UINT64_C(1) << (bit % 64);
+        else if (!fq_str_eq(text, FQ_STR_LIT("false")))
+            fail_condition(plan, condition,
+                           fq_str_eq(text, FQ_STR_LIT("null")), errors);
+    }
+    if (errors->status != FQ_OK)
+        return errors->status;
+    return errors->n_items == n_before ? FQ_OK : FQ_ERR_INVALID;
+}
+
+/* A variant with zeroed bits that is in no list. */
+static fq_plan_variant *
+variant_new(fq_plan *plan)
+{
+    fq_plan_variant *variant = fq_alloc_zero(
+        sizeof(*variant) + n_words(plan) * sizeof(variant->bits[0]));
+    if (variant == NULL)
+        return NULL;
+    variant->n_refs = 1;
+    variant->plan = fq_plan_ref(plan);
+    fq_list_init(&variant->node);
+    fq_projection_init(&variant->projection, plan->operation, &plan->scratch,
+                       variant->bits);
+    return variant;
+}
+
+/* The plan's variant with the bits of |variant|, which it consumes. */
+static fq_plan_variant *
+variant_share(fq_plan *plan, fq_plan_variant *variant)
+{
+    size_t n_bytes = n_words(plan) * sizeof(variant->bits[0]);
+    FQ_LIST_FOREACH(node, &plan->variants)
+    {
+        fq_plan_variant *known =
+            FQ_CONTAINER_OF(node, fq_plan_variant, node);
+        if (n_bytes > 0 && memcmp(known->bits, variant->bits, n_bytes) != 0)
+            continue;
+        fq_plan_variant_unref(variant);
+        return fq_plan_variant_ref(known);
+    }
+    if (plan->n_variants < PLAN_VARIANTS_MAX) {
+        fq_list_push_back(&plan->variants, &variant->node);
+        plan->n_variants++;
+    }
+    return variant;
+}
+
+static fq_status
+bind_args(const fq_plan *plan, const fq_variable_values *values,
+          fq_rcbuf **pargs, fq_gql_errors *errors)
+{
+    fq_buf buf;
+    fq_buf_init(&buf);
+    buf.max = FQ_VARIABLES_MAX;
+    fq_variables_fold(&plan->variables, values, &plan->root->arguments, &buf);
+    fq_status status = fq_buf_to_rcbuf(&buf, pargs);
+    fq_buf_fini(&buf);
+    if (status != FQ_ERR_LIMIT)
+        return status;
+    fq_gql_error *error = fq_gql_errors_add(
+        errors, "LIMIT_REACHED",
+        "Arguments of field '%.*s' are larger than %d bytes.",
+        FQ_STR_FMT(plan->root->name), FQ_VARIABLES_MAX);
+    fq_gql_error_locate(errors, error, plan->document.source,
+                        plan->root->node.start);
+    return errors->status == FQ_OK ? FQ_ERR_LIMIT : FQ_ERR_NOMEM;
+}
+
+fq_status
+fq_plan_bind(fq_plan *plan, yyjson_val *variables, fq_binding *pbinding,
+             fq_gql_errors *errors)
+{
+    *pbinding = (fq_binding){NULL, NULL, NULL};
+    fq_plan_variant *variant = NULL;
+    fq_variable_values values;
+    fq_status status =
+        fq_variables_coerce(&plan->variables, variables, &values, errors);
+    if (status != FQ_OK)
+        goto out;
+    variant = variant_new(plan);
+    if (variant == NULL) {
+        status = FQ_ERR_NOMEM;
+        goto out;
+    }
+    status = decide_conditions(plan, &values, variant->bits, errors);
+    if (status == FQ_OK)
+        status = fq_buf_to_rcbuf(&values.json, &pbinding->variables);
+    if (status == FQ_OK)
+        status = bind_args(plan, &values, &pbinding->args, errors);
+    if (status == FQ_OK) {
+        pbinding->variant = variant_share(plan, variant);
+        variant = NULL;
+    }
+out:
+    if (status != FQ_OK)
+        fq_binding_fini(pbinding);
+    fq_plan_variant_unref(variant);
+    fq_variable_values_fini(&values);
+    return status;
+}
+
+void
+fq_binding_fini(fq_binding *binding)
+{
+    fq_plan_variant_unref(binding->variant);
+    fq_rcbuf_unref(binding->variables);
+    fq_rcbuf_unref(binding->args);
+    *binding = (fq_binding){NULL, NULL, NULL};
+}
+
+fq_plan_variant *
+fq_plan_variant_ref(fq_plan_variant *variant)
+{
+    variant->n_refs++;
+    return variant;
+}
+
+void
+fq_plan_variant_unref(fq_plan_variant *variant)
+{
+    if (variant == NULL || --variant->n_refs > 0)
+        return;
+    fq_plan *plan = variant->plan;
+    if (!fq_list_is_empty(&variant->node)) {
+        fq_list_remove(&variant->node);
+        plan->n_variants--;
+    }
+    fq_projection_fini(&variant->projection);
+    fq_rcbuf_unref(variant->share.payload);
+    fq_free(variant);
+    fq_plan_unref(plan);
+}
+
+fq_plan *
+fq_plan_variant_plan(const fq_plan_variant *variant)
+{
+    return variant->plan;
+}
+
+fq_plan_share *
+fq_plan_variant_share(fq_plan_variant *variant)
+{
+    return &variant->share;
+}
+
+/* `{"data":{"<root key>":` */
+static void
+write_head(const fq_plan *plan, fq_buf *buf)
+{
+    fq_buf_append_str(buf, FQ_STR_LIT("{\"data\":{\""));
+    fq_buf_append_str(buf, fq_plan_root_key(plan));
+    fq_buf_append_str(buf, FQ_STR_LIT("\":"));
+}
+
+fq_status
+fq_plan_variant_project(fq_plan_variant *variant, yyjson_val *value,
+                        fq_buf *buf)
+{
+    write_head(variant->plan, buf);
+    fq_status status = fq_projection_write(&variant->projection, value, buf);
+    fq_buf_append_char(buf, '}');
+    return status != FQ_OK ? status : fq_buf_status(buf);
+}
+
+void
+fq_plan_variant_write_root_error(fq_plan_variant *variant, fq_str message,
+                                 const char *code, fq_buf *buf)
+{
+    const fq_plan *plan = variant->plan;
+    write_head(plan, buf);
+    fq_buf_append_str(buf, FQ_STR_LIT("null},\"errors\":[{\"message\":"));
+    fq_json_write_str(buf, message);
+    fq_gql_location at = fq_gql_locate(plan->document.source,
+                                       plan->root->node.start);
+    fq_buf_append_format(buf,
+                         ",\"locations\":[{\"line\":%u,\"column\":%u}],"
+                         "\"path\":[\"",
+                         (unsigned)at.line, (unsigned)at.column);
+    fq_buf_append_str(buf, fq_plan_root_key(plan));
+    fq_buf_append_str(buf, FQ_STR_LIT("\"]"));
+    if (code != NULL) {
+        fq_buf_append_str(buf, FQ_STR_LIT(",\"extensions\":{\"code\":"));
+        fq_json_write_str(buf, fq_str_of(code));
+        fq_buf_append_char(buf, '}');
+    }
+    fq_buf_append_str(buf, FQ_STR_LIT("}]"));
+}

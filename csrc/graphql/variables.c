@@ -1,0 +1,657 @@
+/* SPDX-License-Identifier: MIT */
+/* Coercion straight to JSON text: a variable's coerced value is a slice of
+ * the object that a subscription keeps anyway, and folding it into arguments
+ * copies the slice. Texts of errors are graphql-core's. One thread at a time.
+ *
+ * Values nest as deep as the reader let them (FQ_JSON_DEPTH_MAX), types and
+ * literals as deep as the parser did; both bound the recursion here. */
+#include "graphql/variables.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/check.h"
+#include "graphql/inspect.h"
+#include "json/reader.h"
+#include "json/writer.h"
+
+typedef enum fq_scalar {
+    SCALAR_INT,
+    SCALAR_FLOAT,
+    SCALAR_STRING,
+    SCALAR_BOOLEAN,
+    SCALAR_ID,
+    SCALAR_OTHER, /* a type we know nothing of */
+} fq_scalar;
+
+/* Where in a variable a value stands: an index of each list around it. */
+typedef struct fq_value_path {
+    const struct fq_value_path *outer; /* NULL: the outermost list */
+    size_t index;
+} fq_value_path;
+
+/* The coercion of one variable. */
+typedef struct fq_coercion {
+    const fq_variable_table *table;
+    const fq_ast_variable_definition *definition;
+    bool is_default; /* the value is the definition's default */
+    bool has_failed;
+    fq_buf *json;
+    fq_gql_errors *errors;
+} fq_coercion;
+
+fq_status
+fq_variable_table_init(fq_variable_table *table, fq_document *document,
+                       const fq_ast_operation *operation)
+{
+    const fq_ast_list *list = &operation->variable_definitions;
+    *table = (fq_variable_table){.document = document};
+    fq_map_init(&table->by_name);
+    table->items = FQ_ARENA_NEW_N(&document->arena,
+                                  const fq_ast_variable_definition *,
+                                  list->n_items);
+    if (table->items == NULL)
+        return FQ_ERR_NOMEM;
+    FQ_AST_FOREACH(node, list)
+    {
+        const fq_ast_variable_definition *definition =
+            (const fq_ast_variable_definition *)node;
+        const fq_ast_variable_definition **place =
+            &table->items[table->n_items++];
+        *place = definition;
+        fq_status status = fq_map_add(
+            &table->by_name, definition->variable->text, (void *)place);
+        if (status != FQ_OK)
+            return status;
+    }
+    return FQ_OK;
+}
+
+void
+fq_variable_table_fini(fq_variable_table *table)
+{
+    fq_map_fini(&table->by_name);
+    *table = (fq_variable_table){.items = NULL};
+}
+
+uint32_t
+fq_variable_table_find(const fq_variable_table *table, fq_str name)
+{
+    /* Operations with few variables are spared the hash. */
+    if (table->n_items <= 4) {
+        for (uint32_t i = 0; i < table->n_items; i++)
+            if (fq_str_eq(table->items[i]->variable->text, name))
+                return i;
+        return UINT32_MAX;
+    }
+    const fq_ast_variable_definition **place =
+        fq_map_get(&table->by_name, name);
+    return place != NULL ? (uint32_t)(place - table->items) : UINT32_MAX;
+}
+
+static fq_scalar
+scalar_of(fq_str type_name)
+{
+    static const fq_str names[] = {
+        [SCALAR_INT] = FQ_STR("Int"),
+        [SCALAR_FLOAT] = FQ_STR("Float"),
+        [SCALAR_STRING] = FQ_STR("String"),
+        [SCALAR_BOOLEAN] = FQ_STR("Boolean"),
+        [SCALAR_ID] = FQ_STR("ID"),
+    };
+    for (size_t i = 0; i < SCALAR_OTHER; i++)
+        if (fq_str_eq(type_name, names[i]))
+            return (fq_scalar)i;
+    return SCALAR_OTHER;
+}
+
+static void
+append_path(fq_buf *buf, const fq_value_path *path)
+{
+    if (path->outer != NULL)
+        append_path(buf, path->outer);
+    fq_buf_append_format(buf, "[%zu]", path->index);
+}
+
+/* Adds `Variable '$x' has invalid value at [0]: <text>`, located at the
+ * definition. */
+static void
+fail_value(fq_coercion *coercion, const fq_value_path *path, fq_buf *text)
+{
+    const fq_ast_variable_definition *definition = coercion->definition;
+    fq_buf message;
+    fq_buf_init(&message);
+    fq_buf_append_str(&message, FQ_STR_LIT("Variable '$"));
+    fq_buf_append_str(&message, definition->variable->text);
+    fq_buf_append_str(&message,
+                      coercion->is_default
+                          ? FQ_STR_LIT("' has invalid default value")
+                          : FQ_STR_LIT("' has invalid value"));
+    if (path != NULL) {
+        fq_buf_append_str(&message, FQ_STR_LIT(" at "));
+        append_path(&message, path);
+    }
+    fq_buf_append_str(&message, FQ_STR_LIT(": "));
+    fq_buf_append_str(&message, fq_buf_str(text));
+    if (fq_buf_status(text) == FQ_OK && fq_buf_status(&message) == FQ_OK) {
+        fq_gql_error *error = fq_gql_errors_add_str(
+            coercion->errors, NULL, fq_buf_str(&message));
+        fq_gql_error_locate(coercion->errors, error,
+                            coercion->table->document->source,
+                            definition->node.start);
+    } else {
+        coercion->errors->status = FQ_ERR_NOMEM;
+    }
+    coercion->has_failed = true;
+    fq_buf_fini(&message);
+    fq_buf_fini(text);
+}
+
+/* The same for a value that scalar |kind| cannot represent: |value| or, if
+ * that is NULL, |literal|. |is_range|: an integer beyond 32 bits. */
+static void
+fail_scalar(fq_coercion *coercion, const fq_value_path *path, fq_scalar kind,
+            bool is_range, yyjson_val *value, const fq_ast_value *literal)
+{
+    static const char *const texts[] = {
+        [SCALAR_INT] = "Int cannot represent non-integer value: ",
+        [SCALAR_FLOAT] = "Float cannot represent non numeric value: ",
+        [SCALAR_STRING] = "String cannot represent a non string value: ",
+        [SCALAR_BOOLEAN] = "Boolean cannot represent a non boolean value: ",
+        [SCALAR_ID] = "ID cannot represent value: ",
+    };
+    const char *text = texts[kind];
+    if (is_range)
+        text = "Int cannot represent non 32-bit signed integer value: ";
+    else if (kind == SCALAR_ID && value == NULL)
+        text = "ID cannot represent a non-string and non-integer value: ";
+    fq_buf buf;
+    fq_buf_init(&buf);
+    fq_buf_append_str(&buf, fq_str_of(text));
+    if (value != NULL)
+        fq_inspect_json(&buf, value);
+    else
+        fq_inspect_literal(&buf, literal);
+    fail_value(coercion, path, &buf);
+}
+
+/* The type as written, without white space. */
+static void
+append_type(fq_buf *buf, const fq_ast_type *type)
+{
+    if (type->node.kind == FQ_AST_LIST_TYPE)
+        fq_buf_append_char(buf, '[');
+    if (type->node.kind == FQ_AST_NAMED_TYPE)
+        fq_buf_append_str(buf, type->name);
+    else
+        append_type(buf, type->of);
+    if (type->node.kind == FQ_AST_LIST_TYPE)
+        fq_buf_append_char(buf, ']');
+    else if (type->node.kind == FQ_AST_NON_NULL_TYPE)
+        fq_buf_append_char(buf, '!');
+}
+
+/* |before| and |after| surround the type that must not be null. */
+static void
+fail_null(fq_coercion *coercion, const fq_value_path *path,
+          const char *before, const fq_ast_type *type, const char *after)
+{
+    fq_buf buf;
+    fq_buf_init(&buf);
+    fq_buf_append_str(&buf, fq_str_of(before));
+    append_type(&buf, type);
+    fq_buf_append_str(&buf, fq_str_of(after));
+    fail_value(coercion, path, &buf);
+}
+
+/* A JSON number as this code needs it. */
+typedef struct fq_number {
+    bool is_integer; /* written without fraction and exponent */
+    double value;
+    fq_str text; /* of an integer too large for 64 bits; else ptr NULL */
+} fq_number;
+
+static bool
+read_number(yyjson_val *value, fq_number *number)
+{
+    *number = (fq_number){.is_integer = yyjson_is_int(value)};
+    if (yyjson_is_num(value)) {
+        number->value = yyjson_get_num(value);
+        return true;
+    }
+    if (!yyjson_is_raw(value))
+        return false;
+    const char *text = yyjson_get_raw(value);
+    size_t len = yyjson_get_len(value);
+    char digits[512];
+    fq_str copy = fq_str_make(text, len);
+    number->is_integer = memchr(text, '.', len) == NULL
+                         && memchr(text, 'e', len) == NULL
+                         && memchr(text, 'E', len) == NULL;
+    if (number->is_integer)
+        number->text = copy;
+    if (len >= sizeof(digits)) {
+        /* Longer than any finite integer, or digits beyond all precision. */
+        if (number->is_integer) {
+            number->value = text[0] == '-' ? -HUGE_VAL : HUGE_VAL;
+            return true;
+        }
+    }
+    /* Raw text ends where the next token of the message starts, and no
+     * token goes on with what a number could. */
+    number->value = strtod(text, NULL);
+    return true;
+}
+
+static void
+coerce_int(fq_coercion *coercion, const fq_value_path *path,
+           yyjson_val *value)
+{
+    fq_number number;
+    if (!read_number(value, &number)
+        || (!number.is_integer
+            && (!isfinite(number.value)
+                || trunc(number.value) != number.value)))
+        fail_scalar(coercion, path, SCALAR_INT, false, value, NULL);
+    else if (number.value < INT32_MIN || number.value > INT32_MAX)
+        fail_scalar(coercion, path, SCALAR_INT, true, value, NULL);
+    else
+        fq_buf_append_int(coercion->json, (int64_t)number.value);
+}
+
+/* True when the double |value| is exactly the integer |text|, or |val|. */
+static bool
+is_exact(const fq_number *number, yyjson_val *val)
+{
+    if (number->text.ptr == NULL) {
+        if (yyjson_is_uint(val))
+            return number->value < 18446744073709551616.0
+                   && (uint64_t)number->value == yyjson_get_uint(val);
+        return (int64_t)number->value == yyjson_get_sint(val);
+    }
+    char digits[512];
+    int len = snprintf(digits, sizeof(digits), "%.0f", number->value);
+    return fq_str_eq(fq_str_make(digits, (size_t)len), number->text);
+}
+
+static void
+coerce_float(fq_coercion *coercion, const fq_value_path *path,
+             yyjson_val *value)
+{
+    fq_number number;
+    if (!read_number(value, &number)
+        || (!number.is_integer && !isfinite(number.value))) {
+        fail_scalar(coercion, path, SCALAR_FLOAT, false, value, NULL);
+        return;
+    }
+    if (!number.is_integer
+        || (isfinite(number.value) && is_exact(&number, value))) {
+        fq_json_write_double(coercion->json, number.value);
+        return;
+    }
+    fq_buf buf;
+    fq_buf_init(&buf);
+    fq_buf_append_str(&buf,
+                      FQ_STR_LIT("Float cannot represent non numeric value: "));
+    fq_inspect_json(&buf, value);
+    fq_buf_append_str(&buf, isfinite(number.value)
+                                ? FQ_STR_LIT(" (value would lose precision)")
+                                : FQ_STR_LIT(" (value is too large)"));
+    fail_value(coercion, path, &buf);
+}
+
+static void
+coerce_id(fq_coercion *coercion, const fq_value_path *path, yyjson_val *value)
+{
+    fq_number number;
+    if (yyjson_is_str(value)) {
+        fq_json_write_str(coercion->json, fq_json_str(value));
+    } else if (!read_number(value, &number)
+               || (!number.is_integer
+                   && (!isfinite(number.value)
+                       || trunc(number.value) != number.value))) {
+        fail_scalar(coercion, path, SCALAR_ID, false, value, NULL);
+    } else {
+        fq_buf_append_char(coercion->json, '"');
+        if (number.is_integer)
+            fq_json_write_val(coercion->json, value);
+        else
+            /* -0.0 is the ID "0". */
+            fq_buf_append_format(coercion->json, "%.0f", number.value + 0.0);
+        fq_buf_append_char(coercion->json, '"');
+    }
+}
+
+static void
+coerce_scalar(fq_coercion *coercion, const fq_value_path *path,
+              fq_str type_name, yyjson_val *value)
+{
+    switch (scalar_of(type_name)) {
+    case SCALAR_INT:
+        coerce_int(coercion, path, value);
+        return;
+    case SCALAR_FLOAT:
+        coerce_float(coercion, path, value);
+        return;
+    case SCALAR_ID:
+        coerce_id(coercion, path, value);
+        return;
+    case SCALAR_STRING:
+        if (!yyjson_is_str(value)) {
+            fail_scalar(coercion, path, SCALAR_STRING, false, value, NULL);
+            return;
+        }
+        break;
+    case SCALAR_BOOLEAN:
+        if (!yyjson_is_bool(value)) {
+            fail_scalar(coercion, path, SCALAR_BOOLEAN, false, value, NULL);
+            return;
+        }
+        break;
+    case SCALAR_OTHER:
+        break;
+    }
+    fq_json_write_val(coercion->json, value);
+}
+
+/* Writes |value| as |type| asks for it. Once a value has failed what is
+ * written no longer matters, but all others are still looked at. */
+static void
+coerce_value(fq_coercion *coercion, const fq_value_path *path,
+             const fq_ast_type *type, yyjson_val *value)
+{
+    if (coercion->errors->n_items >= FQ_GQL_ERRORS_MAX)
+        return;
+    if (type->node.kind == FQ_AST_NON_NULL_TYPE) {
+        if (yyjson_is_null(value)) {
+            fail_null(coercion, path, "Expected value of non-null type '",
+                      type, "' not to be None.");
+            return;
+        }
+        type = type->of;
+    }
+    if (yyjson_is_null(value)) {
+        fq_buf_append_str(coercion->json, FQ_STR_LIT("null"));
+        return;
+    }
+    if (type->node.kind == FQ_AST_NAMED_TYPE) {
+        coerce_scalar(coercion, path, type->name, value);
+        return;
+    }
+    fq_buf_append_char(coercion->json, '[');
+    if (!yyjson_is_arr(value)) {
+        /* A list of one. */
+        coerce_value(coercion, path, type->of, value);
+    } else {
+        fq_value_path item_path = {.outer = path};
+        yyjson_arr_iter iter = yyjson_arr_iter_with(value);
+        yyjson_val *item;
+        while ((item = yyjson_arr_iter_next(&iter)) != NULL) {
+            item_path.index = iter.idx - 1;
+            if (item_path.index > 0)
+                fq_buf_append_char(coercion->json, ',');
+            coerce_value(coercion, &item_path, type->of, item);
+        }
+    }
+    fq_buf_append_char(coercion->json, ']');
+}
+
+/* An IntValue or FloatValue for Int, Float or ID. */
+static void
+coerce_number_literal(fq_coercion *coercion, const fq_value_path *path,
+                      fq_scalar kind, const fq_ast_value *literal)
+{
+    bool is_int = literal->node.kind == FQ_AST_INT;
+    /* A number's text is followed by no digit. */
+    double value = strtod(literal->text.ptr, NULL);
+    if (kind == SCALAR_INT && is_int
+        && (value < INT32_MIN || value > INT32_MAX))
+        fail_scalar(coercion, path, kind, true, NULL, literal);
+    else if (kind != SCALAR_FLOAT && !is_int)
+        fail_scalar(coercion, path, kind, false, NULL, literal);
+    else if (kind == SCALAR_INT)
+        fq_buf_append_int(coercion->json, (int64_t)value);
+    else if (kind == SCALAR_FLOAT)
+        fq_json_write_double(coercion->json, value);
+    else
+        fq_json_write_str(coercion->json, literal->text);
+}
+
+static void
+fold_value(const fq_variable_table *table, const fq_variable_values *values,
+           const fq_ast_value *value, fq_buf *buf);
+
+static void
+coerce_scalar_literal(fq_coercion *coercion, const fq_value_path *path,
+                      fq_str type_name, const fq_ast_value *literal)
+{
+    fq_scalar kind = scalar_of(type_name);
+    fq_ast_kind node_kind = literal->node.kind;
+    bool is_number = node_kind == FQ_AST_INT || node_kind == FQ_AST_FLOAT;
+    if (kind == SCALAR_OTHER
+        || (node_kind == FQ_AST_STRING
+            && (kind == SCALAR_STRING || kind == SCALAR_ID))
+        || (node_kind == FQ_AST_BOOLEAN && kind == SCALAR_BOOLEAN))
+        fold_value(coercion->table, NULL, literal, coercion->json);
+    else if (is_number && kind != SCALAR_STRING && kind != SCALAR_BOOLEAN)
+        coerce_number_literal(coercion, path, kind, literal);
+    else
+        fail_scalar(coercion, path, kind, false, NULL, literal);
+}
+
+/* As coerce_value, for a default. */
+static void
+coerce_literal(fq_coercion *coercion, const fq_value_path *path,
+               const fq_ast_type *type, const fq_ast_value *literal)
+{
+    if (coercion->errors->n_items >= FQ_GQL_ERRORS_MAX)
+        return;
+    bool is_null = literal->node.kind == FQ_AST_NULL;
+    if (type->node.kind == FQ_AST_NON_NULL_TYPE) {
+        if (is_null) {
+            fail_null(coercion, path, "Expected value of non-null type '",
+                      type, "' not to be None.");
+            return;
+        }
+        type = type->of;
+    }
+    if (is_null) {
+        fq_buf_append_str(coercion->json, FQ_STR_LIT("null"));
+        return;
+    }
+    if (type->node.kind == FQ_AST_NAMED_TYPE) {
+        coerce_scalar_literal(coercion, path, type->name, literal);
+        return;
+    }
+    fq_buf_append_char(coercion->json, '[');
+    if (literal->node.kind != FQ_AST_LIST) {
+        coerce_literal(coercion, path, type->of, literal);
+    } else {
+        fq_value_path item_path = {.outer = path};
+        FQ_AST_FOREACH(node, &literal->items)
+        {
+            if (item_path.index > 0)
+                fq_buf_append_char(coercion->json, ',');
+            coerce_literal(coercion, &item_path, type->of,
+                           (const fq_ast_value *)node);
+            item_path.index++;
+        }
+    }
+    fq_buf_append_char(coercion->json, ']');
+}
+
+/* Writes variable |i|, whose value in the request is |value| or NULL. */
+static fq_status
+coerce_variable(fq_coercion *coercion, yyjson_val *value,
+                struct fq_variable_span *span)
+{
+    const fq_ast_variable_definition *definition = coercion->definition;
+    const fq_ast_type *type = definition->type;
+    fq_buf *json = coercion->json;
+    coercion->is_default = value == NULL && definition->default_value != NULL;
+    coercion->has_failed = false;
+    if (value == NULL && !coercion->is_default) {
+        if (type->node.kind == FQ_AST_NON_NULL_TYPE)
+            fail_null(coercion, NULL, "Expected a value of non-null type '",
+                      type, "' to be provided.");
+        return coercion->has_failed ? FQ_ERR_INVALID : FQ_OK;
+    }
+    if (json->len > 1)
+        fq_buf_append_char(json, ',');
+    fq_json_write_str(json, definition->variable->text);
+    fq_buf_append_char(json, ':');
+    size_t start = json->len;
+    if (coercion->is_default)
+        coerce_literal(coercion, NULL, type, definition->default_value);
+    else
+        coerce_value(coercion, NULL, type, value);
+    *span = (struct fq_variable_span){start, json->len - start};
+    return coercion->has_failed ? FQ_ERR_INVALID : FQ_OK;
+}
+
+/* Finds the value of each variable in |input|, the last of several. */
+static void
+match_inputs(const fq_variable_table *table, yyjson_val *input,
+             yyjson_val **found)
+{
+    yyjson_obj_iter iter = yyjson_obj_iter_with(input);
+    yyjson_val *key;
+    while ((key = yyjson_obj_iter_next(&iter)) != NULL) {
+        uint32_t place = fq_variable_table_find(table, fq_json_str(key));
+        if (place != UINT32_MAX)
+            found[place] = yyjson_obj_iter_get_val(key);
+    }
+}
+
+fq_status
+fq_variables_coerce(const fq_variable_table *table, yyjson_val *input,
+                    fq_variable_values *values, fq_gql_errors *errors)
+{
+    fq_buf_init(&values->json);
+    values->json.max = FQ_VARIABLES_MAX;
+    values->spans = NULL;
+    size_t n_items = table->n_items;
+    yyjson_val **found = NULL;
+    fq_status status = FQ_OK;
+    if (n_items > 0) {
+        values->spans = fq_alloc_zero(n_items * sizeof(*values->spans));
+        found = fq_alloc_zero(n_items * sizeof(yyjson_val *));
+        if (values->spans == NULL || found == NULL) {
+            status = FQ_ERR_NOMEM;
+            goto out;
+        }
+        match_inputs(table, input, found);
+    }
+    fq_coercion coercion = {
+        .table = table,
+        .json = &values->json,
+        .errors = errors,
+    };
+    fq_buf_append_char(&values->json, '{');
+    for (size_t i = 0; i < n_items; i++) {
+        coercion.definition = table->items[i];
+        if (coerce_variable(&coercion, found[i], &values->spans[i]) != FQ_OK)
+            status = FQ_ERR_INVALID;
+    }
+    fq_buf_append_char(&values->json, '}');
+    if (fq_buf_status(&values->json) == FQ_ERR_LIMIT && status == FQ_OK) {
+        fq_gql_errors_add(errors, "LIMIT_REACHED",
+                          "Variables are larger than %d bytes.",
+                          FQ_VARIABLES_MAX);
+        status = FQ_ERR_LIMIT;
+    } else if (fq_buf_status(&values->json) == FQ_ERR_NOMEM) {
+        status = FQ_ERR_NOMEM;
+    }
+    if (errors->status != FQ_OK)
+        status = errors->status;
+out:
+    fq_free(found);
+    return status;
+}
+
+void
+fq_variable_values_fini(fq_variable_values *values)
+{
+    fq_buf_fini(&values->json);
+    fq_free(values->spans);
+    values->spans = NULL;
+}
+
+/* The text of the value of variable |name|; len 0: none. */
+static fq_str
+variable_text(const fq_variable_table *table,
+              const fq_variable_values *values, fq_str name)
+{
+    uint32_t place = fq_variable_table_find(table, name);
+    if (values == NULL || place == UINT32_MAX)
+        return fq_str_make(NULL, 0);
+    struct fq_variable_span span = values->spans[place];
+    return fq_str_make(values->json.ptr + span.start, span.len);
+}
+
+/* Arguments or input fields as an object. */
+static void
+fold_fields(const fq_variable_table *table, const fq_variable_values *values,
+            const fq_ast_list *fields, fq_buf *buf)
+{
+    fq_buf_append_char(buf, '{');
+    bool is_first = true;
+    FQ_AST_FOREACH(node, fields)
+    {
+        const fq_ast_argument *field = (const fq_ast_argument *)node;
+        if (field->value->node.kind == FQ_AST_VARIABLE
+            && variable_text(table, values, field->value->text).len == 0)
+            continue;
+        if (!is_first)
+            fq_buf_append_char(buf, ',');
+        is_first = false;
+        fq_json_write_str(buf, field->name);
+        fq_buf_append_char(buf, ':');
+        fold_value(table, values, field->value, buf);
+    }
+    fq_buf_append_char(buf, '}');
+}
+
+static void
+fold_value(const fq_variable_table *table, const fq_variable_values *values,
+           const fq_ast_value *value, fq_buf *buf)
+{
+    fq_str text;
+    switch (value->node.kind) {
+    case FQ_AST_VARIABLE:
+        text = variable_text(table, values, value->text);
+        fq_buf_append_str(buf, text.len > 0 ? text : FQ_STR_LIT("null"));
+        break;
+    case FQ_AST_STRING:
+    case FQ_AST_ENUM:
+        fq_json_write_str(buf, value->text);
+        break;
+    case FQ_AST_LIST:
+        fq_buf_append_char(buf, '[');
+        FQ_AST_FOREACH(node, &value->items)
+        {
+            if (node != value->items.first)
+                fq_buf_append_char(buf, ',');
+            fold_value(table, values, (const fq_ast_value *)node, buf);
+        }
+        fq_buf_append_char(buf, ']');
+        break;
+    case FQ_AST_OBJECT:
+        fold_fields(table, values, &value->items, buf);
+        break;
+    default:
+        /* Numbers of GraphQL are numbers of JSON; true, false, null. */
+        fq_buf_append_str(buf, value->text);
+        break;
+    }
+}
+
+void
+fq_variables_fold(const fq_variable_table *table,
+                  const fq_variable_values *values,
+                  const fq_ast_list *arguments, fq_buf *buf)
+{
+    fold_fields(table, values, arguments, buf);
+}
