@@ -187,8 +187,12 @@ fq_caller_answer(fq_engine *engine, fq_sub_id id, fq_answer_kind kind,
     fq_event *event = sub->called_for;
     sub->called_for = NULL;
     sub->is_calling = false;
-    if (sub->kind == FQ_FIELD_SOURCE)
+    if (sub->kind == FQ_FIELD_SOURCE) {
         sub->last_event_at_ns = now_ns;
+        /* What has raised has ended; called again, it would raise for ever. */
+        if (kind == FQ_ANSWER_ERROR)
+            kind = FQ_ANSWER_FAIL;
+    }
     caller_deliver(engine, sub, kind, text);
     sub = fq_registry_find(&engine->registry, id);
     if (sub != NULL && (kind == FQ_ANSWER_END || kind == FQ_ANSWER_FAIL))

@@ -35,6 +35,7 @@
 #include "base/alloc.h"
 #include "base/check.h"
 #include "engine/caller.h"
+#include "engine/engine.h"
 #include "engine/internal.h"
 #include "engine/payload.h"
 
@@ -44,7 +45,7 @@
 fq_status
 fq_dispatch_init(fq_dispatch *dispatch)
 {
-    *dispatch = (fq_dispatch){0};
+    *dispatch = (fq_dispatch){.slice = FQ_DISPATCH_SLICE};
     fq_event_fifo_init(&dispatch->waiting);
     fq_channel_cursor_init(&dispatch->cursor);
     return fq_event_fifo_reserve(&dispatch->waiting);
@@ -189,7 +190,6 @@ bool
 fq_dispatch_accept(fq_engine *engine, fq_event *event, uint64_t now_ns)
 {
     fq_dispatch *dispatch = &engine->dispatch;
-    FQ_METRIC_ADD(engine->metrics, events_received, 1);
     if (fq_event_fifo_push(&dispatch->waiting, event) == FQ_OK)
         dispatch->accepted_seq++;
     else
@@ -206,7 +206,7 @@ fq_dispatch_run(fq_engine *engine, uint64_t now_ns)
     dispatch->is_running = true;
     uint64_t n_matched = 0;
     /* An event without a listener costs something, too. */
-    size_t n_left = FQ_DISPATCH_SLICE;
+    size_t n_left = dispatch->slice;
     for (; n_left > 0 && dispatch_begin(engine); n_left--) {
         fq_sub *sub;
         while (n_left > 1

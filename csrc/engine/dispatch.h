@@ -25,6 +25,7 @@ typedef struct fq_dispatch {
     fq_plan_variant **variants; /* that share a payload of it; one ref each */
     size_t n_variants;
     size_t variants_cap;
+    size_t slice;    /* FQ_DISPATCH_SLICE; smaller in tests */
     bool is_running; /* in fq_dispatch_run, maybe below a callback */
 } fq_dispatch;
 

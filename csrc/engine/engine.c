@@ -258,10 +258,8 @@ fq_engine_subscribe(fq_engine *engine, fq_sink *sink,
     *prequest_error = false;
     fq_status status = engine_subscribe(engine, sink, args, psub, errors,
                                         prequest_error);
-    if (status != FQ_OK) {
-        FQ_METRIC_ADD(engine->metrics, subscriptions_refused, 1);
+    if (status != FQ_OK)
         return status;
-    }
     FQ_METRIC_ADD(engine->metrics, subscriptions_total, 1);
     FQ_METRIC_ADD(engine->metrics, subscriptions_active, 1);
     FQ_METRIC_SET(engine->metrics, channels_active,

@@ -181,7 +181,8 @@ fq_engine_n_events_waiting(const fq_engine *engine);
 typedef enum fq_answer_kind {
     FQ_ANSWER_VALUE, /* |text| is the JSON of the value */
     FQ_ANSWER_SKIP,  /* nothing for this event */
-    FQ_ANSWER_ERROR, /* |text| is the message for the client */
+    FQ_ANSWER_ERROR, /* |text| is the message for the client; from a source it
+                      * is a FAIL */
     FQ_ANSWER_END,   /* the source is exhausted */
     FQ_ANSWER_FAIL,  /* the source raised: |text| as `next`, then complete */
 } fq_answer_kind;

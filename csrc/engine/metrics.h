@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Counters of one engine. Written on the reactor, read by any thread without
  * stopping it: relaxed atomics, each number true on its own. The engine counts
- * subscriptions, channels, events but the published ones, projections, calls,
- * plans and what it cannot deliver for want of memory; connections,
- * deliveries, what a full queue drops, and the rest, their owners. */
+ * subscriptions but the refused ones, channels, matches, projections, calls,
+ * plans and what it cannot deliver for want of memory; all else is counted by
+ * its owner: connections, refusals, events, deliveries, what queues drop. */
 #ifndef FQ_ENGINE_METRICS_H
 #define FQ_ENGINE_METRICS_H
 
