@@ -10,7 +10,8 @@
 
 #define FQ_PARTS(X)                                                           \
     X(errors)                                                                 \
-    X(convert)
+    X(convert)                                                                \
+    X(waker)
 
 #define FQ_PART_DECLARE(part)                                                 \
     int fq_##part##_init(PyObject *module, fq_state *state);

@@ -16,7 +16,12 @@
 #define FQ_STATE_TYPES(X)                                                     \
     X(graphql_message_type)                                                   \
     X(subscription_payload_type)                                              \
-    X(event_type)
+    X(event_type)                                                             \
+    X(waker_type)                                                             \
+    X(loop_mailbox_type)                                                      \
+    X(port_object_type)                                                       \
+    X(websocket_type)                                                         \
+    X(asgi_app_type)
 
 /* Exception classes, named as in errors.py and filled by errors.c. */
 #define FQ_STATE_EXCEPTIONS(X)                                                \
@@ -46,7 +51,19 @@
     X(time_type)                                                              \
     X(uuid_type)                                                              \
     X(decimal_type)                                                           \
-    X(dataclass_fields)
+    X(dataclass_fields)                                                       \
+    X(get_running_loop)                                                       \
+    X(future_type)                                                            \
+    X(task_type)                                                              \
+    X(cancelled_error)                                                        \
+    X(kwnames_context)                                                        \
+    X(ws_connect)                                                             \
+    X(ws_accept)                                                              \
+    X(ws_receive)                                                             \
+    X(ws_send)                                                                \
+    X(ws_close)                                                               \
+    X(ws_disconnect)                                                          \
+    X(ws_subprotocol)
 
 /* Interned strings, filled by module.c: state->str_<name> is "<name>". */
 #define FQ_STATE_STRINGS(X)                                                   \
@@ -61,7 +78,31 @@
     X(json)                                                                   \
     X(_fields)                                                                \
     X(__dataclass_fields__)                                                   \
-    X(__attrs_attrs__)
+    X(__attrs_attrs__)                                                        \
+    X(context)                                                                \
+    X(call_soon)                                                              \
+    X(call_soon_threadsafe)                                                   \
+    X(add_reader)                                                             \
+    X(remove_reader)                                                          \
+    X(create_future)                                                          \
+    X(set_result)                                                             \
+    X(set_exception)                                                          \
+    X(done)                                                                   \
+    X(add_done_callback)                                                      \
+    X(remove_done_callback)                                                   \
+    X(_asyncio_future_blocking)                                               \
+    X(get_loop)                                                               \
+    X(cancel)                                                                 \
+    X(throw)                                                                  \
+    X(close)                                                                  \
+    X(text)                                                                   \
+    X(bytes)                                                                  \
+    X(code)                                                                   \
+    X(reason)                                                                 \
+    X(subprotocol)                                                            \
+    X(subprotocols)                                                           \
+    X(path)                                                                   \
+    X(root_path)
 
 typedef struct fq_state {
 #define FQ_STATE_FIELD(name) PyTypeObject *name;
@@ -77,6 +118,7 @@ typedef struct fq_state {
     /* The reactor last started, or NULL: one memory reference, no use. */
     fq_reactor *reactor;
     struct fq_convert_keys *convert_keys; /* convert_from.c; NULL: none yet */
+    struct fq_loop_mailbox *loop_mailboxes; /* all that are open, linked */
     bool is_exiting; /* the interpreter ends: no reactor is started */
 } fq_state;
 
