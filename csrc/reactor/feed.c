@@ -105,6 +105,7 @@ static void
 sink_call(fq_sink *sink, fq_sub *sub, fq_event *event)
 {
     feed *self = feed_of_sink(sink);
+    self->sub = sub; /* a source calls before its subscribe returns */
     fq_sub_call_send(self->service->engine, self->port, sub, event);
 }
 
@@ -232,9 +233,10 @@ subscribe(feed *self, fq_rcbuf **ptext)
     if (self->operation_name != NULL)
         args.operation_name = fq_rcbuf_str(self->operation_name);
     bool is_request_error;
-    status =
-        fq_engine_subscribe(self->service->engine, &self->sink, &args,
-                            &self->sub, &errors, &is_request_error);
+    fq_sub *sub;
+    status = fq_engine_subscribe(self->service->engine, &self->sink, &args,
+                                 &sub, &errors, &is_request_error);
+    self->sub = sub;
     if (status != FQ_OK && errors.n_items > 0) {
         fq_buf buf = FQ_BUF_INIT;
         fq_gql_errors_write(&errors, &buf);
@@ -261,10 +263,8 @@ run_open(fq_job *job)
         fq_service_add_client(self->service, &self->client);
         status = subscribe(self, &text);
     }
-    if (status != FQ_OK) {
+    if (status != FQ_OK)
         FQ_METRIC_ADD(&self->service->metrics, subscriptions_refused, 1);
-        self->sub = NULL;
-    }
     fq_ticket_complete(self->done, status, text);
     free_request(self);
     if (self->service->is_closed)

@@ -209,13 +209,17 @@ on_subscribe(void *ctx, fq_gtws_op *op, fq_str query, fq_str operation_name,
         .handle = operation,
         .now_ns = fq_clock_now_ns(),
     };
+    fq_sub *sub;
     fq_status status =
-        fq_engine_subscribe(service->engine, &self->sink, &args,
-                            &operation->sub, &errors, &is_request_error);
-    if (status == FQ_OK)
+        fq_engine_subscribe(service->engine, &self->sink, &args, &sub,
+                            &errors, &is_request_error);
+    if (status == FQ_OK) {
+        /* A source may have ended in its first call; all of it is gone then. */
+        if (sub != NULL)
+            operation->sub = sub;
         goto out;
+    }
     /* The machine frees op when it is refused; the handle goes first. */
-    operation->sub = NULL;
     op->handle = NULL;
 refuse:
     refuse_operation(self, op, operation == NULL ? NULL : operation->head,
@@ -280,6 +284,8 @@ static void
 sink_call(fq_sink *sink, fq_sub *sub, fq_event *event)
 {
     session *self = session_of_sink(sink);
+    operation *operation = sub->handle;
+    operation->sub = sub; /* a source calls before its subscribe returns */
     fq_sub_call_send(self->service->engine, self->port, sub, event);
 }
 
