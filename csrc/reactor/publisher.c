@@ -134,7 +134,8 @@ complete_done(fq_event *event, void *arg)
 static void
 free_publication(publication *self)
 {
-    fq_event_unref(self->event);
+    if (self->event != NULL)
+        fq_event_unref(self->event);
     fq_ticket_unref(self->ticket);
     fq_publisher_unref(self->publisher);
     fq_free(self);
