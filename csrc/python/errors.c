@@ -6,6 +6,7 @@
 
 #include <stddef.h>
 
+#include "python/convert.h"
 #include "python/parts.h"
 
 /* Where the class of a status is kept in the state; -1: a class of Python. */
@@ -49,18 +50,29 @@ class_of(fq_state *state, fq_status status, bool is_request)
     return state->FraiseQLError;
 }
 
-PyObject *
-fq_errors_raise_class(PyObject *type, const char *message, PyObject *context)
+/* Raises type(message, **context). */
+static void
+raise_with(PyObject *type, PyObject *message, PyObject *context)
 {
-    PyObject *args = Py_BuildValue("(s)", message);
+    PyObject *args = PyTuple_Pack(1, message);
     if (args == NULL)
-        return NULL;
+        return;
     PyObject *exception = PyObject_Call(type, args, context);
     Py_DECREF(args);
     if (exception == NULL)
-        return NULL;
+        return;
     PyErr_SetObject(type, exception);
     Py_DECREF(exception);
+}
+
+PyObject *
+fq_errors_raise_class(PyObject *type, const char *message, PyObject *context)
+{
+    PyObject *text = fq_convert_str(fq_str_of(message));
+    if (text == NULL)
+        return NULL;
+    raise_with(type, text, context);
+    Py_DECREF(text);
     return NULL;
 }
 
@@ -77,16 +89,64 @@ fq_errors_raise(fq_state *state, fq_status status, const fq_error *error)
                                  NULL);
 }
 
+/* The errors of a request as a list of dicts; empty where there are none. */
+static PyObject *
+errors_list(fq_state *state, fq_str errors_json)
+{
+    if (errors_json.ptr == NULL)
+        return PyList_New(0);
+    PyObject *errors = fq_convert_from_json(state, errors_json);
+    if (errors != NULL && !PyList_Check(errors))
+        Py_SETREF(errors, PyList_New(0));
+    return errors;
+}
+
+/* The first message in |errors|, or the phrase of |status|. */
+static PyObject *
+errors_message(PyObject *errors, fq_status status)
+{
+    if (PyList_GET_SIZE(errors) > 0
+        && PyDict_Check(PyList_GET_ITEM(errors, 0))) {
+        PyObject *message = PyDict_GetItemString(PyList_GET_ITEM(errors, 0),
+                                                 "message");
+        if (message != NULL && PyUnicode_Check(message)) {
+            Py_INCREF(message);
+            return message;
+        }
+    }
+    return PyUnicode_FromString(fq_status_str(status));
+}
+
+/* |context| with the member `errors`, where |type| takes one. */
+static PyObject *
+errors_context(PyObject *type, PyObject *errors, PyObject *context)
+{
+    PyObject *all = context == NULL ? PyDict_New() : PyDict_Copy(context);
+    if (all != NULL && PyObject_HasAttrString(type, "errors")
+        && PyDict_SetItemString(all, "errors", errors) < 0)
+        Py_CLEAR(all);
+    return all;
+}
+
 PyObject *
 fq_errors_raise_request(fq_state *state, fq_status status, fq_str errors_json,
                         PyObject *context)
 {
     FQ_CHECK(status != FQ_OK);
-    (void)errors_json;
     if (status == FQ_ERR_NOMEM)
         return PyErr_NoMemory();
-    return fq_errors_raise_class(class_of(state, status, true),
-                                 fq_status_str(status), context);
+    PyObject *type = class_of(state, status, true);
+    PyObject *errors = errors_list(state, errors_json);
+    if (errors == NULL)
+        return NULL;
+    PyObject *message = errors_message(errors, status);
+    PyObject *all = errors_context(type, errors, context);
+    Py_DECREF(errors);
+    if (message != NULL && all != NULL)
+        raise_with(type, message, all);
+    Py_XDECREF(message);
+    Py_XDECREF(all);
+    return NULL;
 }
 
 /* Fetches every class of errors.py into the state. */

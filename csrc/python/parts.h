@@ -11,6 +11,9 @@
 #define FQ_PARTS(X)                                                           \
     X(errors)                                                                 \
     X(convert)                                                                \
+    X(graphql_message)                                                        \
+    X(subscription_payload)                                                   \
+    X(event_object)                                                           \
     X(waker)
 
 #define FQ_PART_DECLARE(part)                                                 \
