@@ -70,7 +70,7 @@ class ConfigError(FraiseQLError, ValueError):
 class GraphQLSyntaxError(FraiseQLError):
     """A document that is not GraphQL."""
 
-    code = "PARSE_ERROR"
+    code: str | None = "PARSE_ERROR"
     #: What clients get: `[{"message": str, "locations": [{"line": int, "column": int}]}]`.
     errors: list[dict[str, Any]] = []  # noqa: RUF012  each instance sets its own
     subscription_id: str | None = None
@@ -79,7 +79,7 @@ class GraphQLSyntaxError(FraiseQLError):
 class GraphQLValidationError(FraiseQLError):
     """A readable document, or its variables, that may not be executed."""
 
-    code = "VALIDATION_ERROR"
+    code: str | None = "VALIDATION_ERROR"
     #: What clients get: `[{"message": str, "locations": [{"line": int, "column": int}]}]`.
     errors: list[dict[str, Any]] = []  # noqa: RUF012  each instance sets its own
     subscription_id: str | None = None
@@ -88,7 +88,7 @@ class GraphQLValidationError(FraiseQLError):
 class SecurityError(FraiseQLError):
     """Something this security context may not have."""
 
-    code = "FORBIDDEN"
+    code: str | None = "FORBIDDEN"
     subscription_id: str | None = None
     field: str | None = None
 
@@ -96,7 +96,7 @@ class SecurityError(FraiseQLError):
 class RateLimited(FraiseQLError):
     """More of something than its rate limit lets through."""
 
-    code = "RATE_LIMITED"
+    code: str | None = "RATE_LIMITED"
     subscription_id: str | None = None
     #: Seconds until it is worth trying again, where known.
     retry_after: float | None = None
@@ -126,21 +126,21 @@ class SubscriptionEnded(SubscriptionError):
 class PositionLost(SubscriptionError):
     """The bus's history does not reach back to the position asked for."""
 
-    code = "POSITION_LOST"
+    code: str | None = "POSITION_LOST"
     position: str | None = None
 
 
 class ResolverError(SubscriptionError):
     """A resolver raised, timed out or returned what is not JSON."""
 
-    code = "RESOLVER_ERROR"
+    code: str | None = "RESOLVER_ERROR"
     field: str | None = None
 
 
 class BusError(FraiseQLError, RuntimeError):
     """The event bus cannot do what was asked."""
 
-    code = "BUS_UNAVAILABLE"
+    code: str | None = "BUS_UNAVAILABLE"
     channel: str | None = None
 
 
@@ -150,7 +150,7 @@ class PublishTimeout(BusError, TimeoutError):
     Whether it has the event is unknown.
     """
 
-    code = None
+    code: str | None = None
     #: The time waited, in seconds.
     timeout: float | None = None
 
@@ -158,16 +158,16 @@ class PublishTimeout(BusError, TimeoutError):
 class QueueFull(BusError):
     """No room for another event, where waiting for it is not possible."""
 
-    code = None
+    code: str | None = None
 
 
 class ClosedError(BusError):
     """The manager, executor or bus was closed, or its process forked."""
 
-    code = None
+    code: str | None = None
 
 
-class CloseConnection(Exception):  # noqa: N818  an instruction, no failure
+class CloseConnection(Exception):  # an instruction, no failure
     """Raised by an auth handler to close the connection in its own words.
 
     Attributes:
