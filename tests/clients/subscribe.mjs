@@ -12,7 +12,8 @@
 //   connectionParams   payload of connection_init
 //   lazy               true: connect for the first operation, close after the last
 //   keepAlive          ms between pings of the client, 0 = none
-//   retryAttempts      reconnects in a row, 0;  retryWait: ms before each, 100
+//   retryAttempts      reconnects in a row, 0;  retryWait: ms before each, 100;
+//                      also while nobody listens, unlike the client's own default
 //   ws                 options of the WebSocket: {headers, origin, perMessageDeflate, ...}
 //   stay               true: do not end when all operations have ended, wait for `close`
 //   verbose            true: print connecting, opened, ping and pong as well
@@ -138,6 +139,7 @@ const client = createClient({
   lazy: options.lazy ?? true,
   keepAlive: options.keepAlive ?? 0,
   retryAttempts: options.retryAttempts ?? 0,
+  shouldRetry: () => true,
   retryWait: () => new Promise((resolve) => setTimeout(resolve, options.retryWait ?? 100)),
   onNonLazyError(error) {
     isEager = false;
