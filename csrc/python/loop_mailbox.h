@@ -40,6 +40,11 @@ fq_loop_mailbox_peek(const fq_loop_mailbox *self);
 PyObject *
 fq_loop_mailbox_loop(const fq_loop_mailbox *self);
 
+/* An empty contextvars.Context for callbacks of ours that the loop is to call,
+ * so that it need not copy one; borrowed, likewise. */
+PyObject *
+fq_loop_mailbox_context(const fq_loop_mailbox *self);
+
 /* True when the calling thread runs this very loop. */
 bool
 fq_loop_mailbox_is_here(const fq_loop_mailbox *self);
