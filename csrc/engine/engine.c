@@ -173,7 +173,6 @@ engine_free_sub(fq_engine *engine, fq_sub *sub)
     fq_event_fifo pending = sub->pending;
     fq_event *called_for = sub->called_for;
     fq_binding_fini(&sub->binding);
-    fq_rcbuf_unref(sub->query);
     fq_rcbuf_unref(sub->operation_name);
     fq_free(sub);
     if (called_for != NULL)
@@ -201,8 +200,8 @@ engine_add_sub(fq_engine *engine, fq_sink *sink, const fq_subscribe_args *args,
     sub->sink = sink;
     sub->handle = args->handle;
     sub->created_at_ns = args->now_ns;
-    fq_status status = fq_rcbuf_new(args->query, &sub->query);
-    if (status == FQ_OK && args->operation_name.ptr != NULL)
+    fq_status status = FQ_OK;
+    if (args->operation_name.ptr != NULL)
         status = fq_rcbuf_new(args->operation_name, &sub->operation_name);
     if (status == FQ_OK)
         status = engine_listen(engine, sub, spec);

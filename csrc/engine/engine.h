@@ -85,7 +85,7 @@ struct fq_sub {
     void *handle; /* the sink's own */
     fq_field_kind kind;
     fq_returns returns;
-    fq_binding binding;        /* variant, variables, args */
+    fq_binding binding;        /* variant (and plan), variables, args */
     uint64_t since_seq;        /* events up to this number came before it;
                                 * private to engine/ */
     uint64_t last_event_at_ns; /* 0: none yet */
@@ -96,7 +96,6 @@ struct fq_sub {
     bool is_pumping;    /* calls are being made below; private to engine/ */
     uint64_t token;     /* of the resolver or source */
     fq_list sink_node;  /* in sink->subs */
-    fq_rcbuf *query;
     fq_rcbuf *operation_name; /* NULL: none */
     uint64_t created_at_ns;
     /* private to engine/ */
