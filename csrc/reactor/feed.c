@@ -86,8 +86,8 @@ sink_next(fq_sink *sink, fq_sub *sub, fq_rcbuf *payload)
     };
     fq_status status;
     uint32_t n_carry;
-    while ((status = fq_port_push(self->port, &item)) == FQ_ERR_FULL &&
-           fq_port_drop_oldest(self->port, sub->id, &n_carry)) {
+    while ((status = fq_port_push(self->port, &item)) == FQ_ERR_FULL
+           && fq_port_drop_oldest(self->port, sub->id, &n_carry)) {
         item.n_dropped += n_carry;
         FQ_METRIC_ADD(metrics, deliveries_dropped, 1);
     }
@@ -225,8 +225,8 @@ subscribe(feed *self, fq_rcbuf **ptext)
         .kind = self->field->kind,
         .returns = self->field->returns,
         .token = self->field->token,
-        .channels =
-            self->field->n_channels == 0 ? NULL : self->field->channels,
+        .channels = self->field->n_channels == 0 ? NULL
+                                                 : self->field->channels,
         .n_channels = self->field->n_channels,
         .now_ns = fq_clock_now_ns(),
     };

@@ -32,8 +32,8 @@ fq_mailbox_new(fq_mailbox **pmailbox)
     if (status != FQ_OK)
         goto fail_inbox;
     int fds[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
-                   fds) != 0) {
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds)
+        != 0) {
         status = FQ_ERR_SYSTEM;
         goto fail_pair;
     }
@@ -69,8 +69,8 @@ fq_mailbox_unref(fq_mailbox *mailbox)
     if (mailbox == NULL)
         return;
     /* acq_rel: the last one sees what every other reference did. */
-    if (atomic_fetch_sub_explicit(&mailbox->n_refs, 1,
-                                  memory_order_acq_rel) != 1)
+    if (atomic_fetch_sub_explicit(&mailbox->n_refs, 1, memory_order_acq_rel)
+        != 1)
         return;
     FQ_CHECK(mailbox->read_fd == -1);
     pthread_mutex_destroy(&mailbox->wake_lock);

@@ -103,8 +103,8 @@ run_receive(fq_job *job)
     port->n_unread--;
     port->n_unread_bytes -= self->text->len;
     bool post = false;
-    if (port->is_paused && port->n_unread <= FQ_PORT_UNREAD_LOW &&
-        port->n_unread_bytes < FQ_PORT_UNREAD_BYTES_MAX) {
+    if (port->is_paused && port->n_unread <= FQ_PORT_UNREAD_LOW
+        && port->n_unread_bytes < FQ_PORT_UNREAD_BYTES_MAX) {
         port->is_paused = false;
         post = mark_posted_locked(port);
     }
@@ -131,8 +131,8 @@ fq_port_receive(fq_port *port, fq_rcbuf *text, bool *ppause)
     pthread_mutex_lock(&port->lock);
     port->n_unread++;
     port->n_unread_bytes += text->len;
-    if (port->n_unread >= FQ_PORT_UNREAD_MAX ||
-        port->n_unread_bytes >= FQ_PORT_UNREAD_BYTES_MAX)
+    if (port->n_unread >= FQ_PORT_UNREAD_MAX
+        || port->n_unread_bytes >= FQ_PORT_UNREAD_BYTES_MAX)
         port->is_paused = true;
     *ppause = port->is_paused;
     pthread_mutex_unlock(&port->lock);
@@ -183,8 +183,8 @@ fq_port_take(fq_port *port, fq_queue_item *items, size_t max, fq_close *pclose)
     size_t n = fq_queue_take(&port->out, items, max);
     if (port->out.n_items == 0)
         *pclose = port->close;
-    bool tell_room = port->wants_room && !port->is_room_posted &&
-                     port->out.n_items <= FQ_PORT_ROOM / 2;
+    bool tell_room = port->wants_room && !port->is_room_posted
+                     && port->out.n_items <= FQ_PORT_ROOM / 2;
     if (tell_room) {
         port->wants_room = false;
         port->is_room_posted = true;

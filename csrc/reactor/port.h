@@ -77,7 +77,7 @@ struct fq_port {
     uint32_t n_unread;
     size_t n_unread_bytes;
     struct fq_ticket *done; /* completed once the peer is gone, or NULL */
-    fq_job room_job; /* on its way while is_room_posted; one reference */
+    fq_job room_job;       /* on its way while is_room_posted; one reference */
     fq_job disconnect_job; /* sent once, by the taker; one reference */
 };
 

@@ -13,7 +13,7 @@
 /* One event between the door and the bus. */
 typedef struct publication {
     fq_job job;
-    fq_list node; /* in publisher->accepted */
+    fq_list node;            /* in publisher->accepted */
     fq_publisher *publisher; /* one reference */
     fq_event *event;         /* one reference */
     fq_ticket *ticket;       /* one reference, or NULL */
@@ -72,7 +72,8 @@ fq_publisher_ref(fq_publisher *publisher)
 static void
 tell_waiters(fq_list *waiters, fq_status status)
 {
-    FQ_LIST_FOREACH(node, waiters) {
+    FQ_LIST_FOREACH(node, waiters)
+    {
         waiter *self = FQ_CONTAINER_OF(node, waiter, node);
         fq_list_remove(node);
         fq_ticket_complete(self->ticket, status, NULL);
@@ -87,8 +88,8 @@ fq_publisher_unref(fq_publisher *publisher)
     if (publisher == NULL)
         return;
     /* acq_rel: the last one sees what every other reference did. */
-    if (atomic_fetch_sub_explicit(&publisher->n_refs, 1,
-                                  memory_order_acq_rel) != 1)
+    if (atomic_fetch_sub_explicit(&publisher->n_refs, 1, memory_order_acq_rel)
+        != 1)
         return;
     tell_waiters(&publisher->waiters, FQ_ERR_CLOSED);
     fq_bus_free(publisher->bus);
@@ -102,8 +103,8 @@ is_full_locked(const fq_publisher *publisher, size_t n_bytes)
 {
     if (publisher->n_waiting == 0)
         return false;
-    return publisher->n_waiting >= FQ_PUBLISHER_EVENTS_MAX ||
-           publisher->n_waiting_bytes + n_bytes > FQ_PUBLISHER_BYTES_MAX;
+    return publisher->n_waiting >= FQ_PUBLISHER_EVENTS_MAX
+           || publisher->n_waiting_bytes + n_bytes > FQ_PUBLISHER_BYTES_MAX;
 }
 
 /* An event has left the door; wakes those who wait once half is free. */
@@ -115,8 +116,8 @@ note_given(fq_publisher *publisher, size_t n_bytes)
     pthread_mutex_lock(&publisher->lock);
     publisher->n_waiting--;
     publisher->n_waiting_bytes -= n_bytes;
-    if (publisher->n_waiting <= FQ_PUBLISHER_EVENTS_MAX / 2 &&
-        publisher->n_waiting_bytes <= FQ_PUBLISHER_BYTES_MAX / 2)
+    if (publisher->n_waiting <= FQ_PUBLISHER_EVENTS_MAX / 2
+        && publisher->n_waiting_bytes <= FQ_PUBLISHER_BYTES_MAX / 2)
         fq_list_splice(&waiters, &publisher->waiters);
     pthread_mutex_unlock(&publisher->lock);
     tell_waiters(&waiters, FQ_OK);
@@ -149,10 +150,10 @@ give_to_bus(publication *self)
         self->event->done_cb = complete_done;
         self->event->done_arg = fq_ticket_ref(self->ticket);
     }
-    fq_status status =
-        publisher->bus->ops->publish(publisher->bus, self->event, NULL);
-    if (self->ticket != NULL &&
-        (status != FQ_OK || self->wait == FQ_PUBLISH_ACCEPTED))
+    fq_status status = publisher->bus->ops->publish(publisher->bus,
+                                                    self->event, NULL);
+    if (self->ticket != NULL
+        && (status != FQ_OK || self->wait == FQ_PUBLISH_ACCEPTED))
         fq_ticket_complete(self->ticket, status, NULL);
     note_given(publisher, self->n_bytes);
     free_publication(self);

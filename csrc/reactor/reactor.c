@@ -117,8 +117,8 @@ fq_reactor_new(fq_reactor **preactor)
         goto fail_async;
     atomic_init(&reactor->n_refs, 1);
     reactor->n_users = 1;
-    reactor->fork_generation =
-        atomic_load_explicit(&fork_generation, memory_order_relaxed);
+    reactor->fork_generation = atomic_load_explicit(&fork_generation,
+                                                    memory_order_relaxed);
     if (start_thread(reactor) != 0)
         goto fail_thread;
     *preactor = reactor;
@@ -184,8 +184,8 @@ fq_reactor_unref(fq_reactor *reactor)
     if (reactor == NULL)
         return;
     /* acq_rel: the last one sees what every other reference did. */
-    if (atomic_fetch_sub_explicit(&reactor->n_refs, 1,
-                                  memory_order_acq_rel) != 1)
+    if (atomic_fetch_sub_explicit(&reactor->n_refs, 1, memory_order_acq_rel)
+        != 1)
         return;
     /* In a forked child a lock may be held for ever by a thread that is not
      * here, and the inbox may hold jobs: only the block itself goes. */
@@ -213,8 +213,8 @@ fq_reactor_post(fq_reactor *reactor, fq_job *job)
 bool
 fq_reactor_is_forked(const fq_reactor *reactor)
 {
-    return reactor->fork_generation !=
-           atomic_load_explicit(&fork_generation, memory_order_relaxed);
+    return reactor->fork_generation
+           != atomic_load_explicit(&fork_generation, memory_order_relaxed);
 }
 
 bool

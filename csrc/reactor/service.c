@@ -53,8 +53,8 @@ on_event(fq_bus_listener *listener, fq_event *event)
 {
     fq_service *service = FQ_CONTAINER_OF(listener, fq_service, listener);
     FQ_METRIC_ADD(&service->metrics, events_received, 1);
-    bool has_more =
-        fq_engine_dispatch(service->engine, event, fq_clock_now_ns());
+    bool has_more = fq_engine_dispatch(service->engine, event,
+                                       fq_clock_now_ns());
     if (!has_more || service->is_running || service->is_closed)
         return;
     service->is_running = true;
@@ -70,8 +70,8 @@ static void
 run_slice(fq_job *job)
 {
     fq_service *service = FQ_CONTAINER_OF(job, fq_service, run_job);
-    while (!service->is_closed &&
-           fq_engine_run(service->engine, fq_clock_now_ns())) {
+    while (!service->is_closed
+           && fq_engine_run(service->engine, fq_clock_now_ns())) {
         if (fq_reactor_post(service->reactor, job) == FQ_OK)
             return;
     }
@@ -92,8 +92,8 @@ arm_timer(fq_service *service, uint64_t now_ns)
 {
     if (fq_list_is_empty(&service->deadlines) || service->is_closed)
         return;
-    fq_service_deadline *first = FQ_CONTAINER_OF(
-        service->deadlines.next, fq_service_deadline, node);
+    fq_service_deadline *first = FQ_CONTAINER_OF(service->deadlines.next,
+                                                 fq_service_deadline, node);
     uint64_t wait_ns = first->at_ns > now_ns ? first->at_ns - now_ns : 0;
     /* Rounded up, so that the deadline has passed when the timer fires. */
     uv_update_time(service->timer.loop);
@@ -154,8 +154,8 @@ fq_service_new(fq_reactor *reactor, fq_publisher *publisher,
     fq_service *service = fq_alloc_zero(sizeof(*service));
     if (service == NULL)
         return FQ_ERR_NOMEM;
-    fq_status status =
-        fq_engine_new(&limits->engine, &service->metrics, &service->engine);
+    fq_status status = fq_engine_new(&limits->engine, &service->metrics,
+                                     &service->engine);
     if (status != FQ_OK)
         goto fail;
     atomic_init(&service->n_refs, 2);
@@ -197,8 +197,8 @@ fq_service_unref(fq_service *service)
     if (service == NULL)
         return;
     /* acq_rel: the last one sees what every other reference did. */
-    if (atomic_fetch_sub_explicit(&service->n_refs, 1,
-                                  memory_order_acq_rel) != 1)
+    if (atomic_fetch_sub_explicit(&service->n_refs, 1, memory_order_acq_rel)
+        != 1)
         return;
     FQ_CHECK(service->is_closed || fq_reactor_is_forked(service->reactor));
     fq_publisher_unref(service->publisher);
@@ -223,8 +223,8 @@ end_service(fq_service *service, uint16_t code, fq_str reason)
     fq_bus_unlisten(&service->listener);
     fq_list *node;
     while ((node = fq_list_pop_front(&service->clients)) != NULL) {
-        fq_service_client *client =
-            FQ_CONTAINER_OF(node, fq_service_client, node);
+        fq_service_client *client = FQ_CONTAINER_OF(node, fq_service_client,
+                                                    node);
         client->end(client, code, reason);
     }
     fq_engine_free(service->engine);
@@ -285,8 +285,7 @@ fq_service_close(fq_service *service, uint16_t code, fq_str reason,
                  fq_ticket *done)
 {
     FQ_CHECK(reason.len <= FQ_CLOSE_REASON_MAX);
-    service_job job = {
-        .job.run = run_close, .service = service, .done = done};
+    service_job job = {.job.run = run_close, .service = service, .done = done};
     job.u.close.code = code;
     job.u.close.reason_len = (uint8_t)reason.len;
     if (reason.len > 0)
@@ -339,8 +338,7 @@ run_count(fq_job *job)
 fq_status
 fq_service_count(fq_service *service, fq_str channel, fq_ticket *done)
 {
-    service_job job = {
-        .job.run = run_count, .service = service, .done = done};
+    service_job job = {.job.run = run_count, .service = service, .done = done};
     fq_status status = fq_rcbuf_new(channel, &job.u.channel);
     if (status != FQ_OK)
         return status;

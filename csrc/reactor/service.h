@@ -22,10 +22,10 @@ typedef struct fq_service fq_service;
 
 /* What a client or a subscription may use; every number can be set. */
 typedef struct fq_limits {
-    size_t queue_max_items;  /* messages waiting in one session's queue */
-    size_t queue_max_bytes;  /* their bytes */
+    size_t queue_max_items;   /* messages waiting in one session's queue */
+    size_t queue_max_bytes;   /* their bytes */
     size_t message_max_bytes; /* one message of a client */
-    size_t event_max_bytes;  /* one event's data */
+    size_t event_max_bytes;   /* one event's data */
     size_t max_subscriptions_per_connection;
     uint64_t init_timeout_ns; /* for connection_init */
     fq_engine_limits engine;

@@ -23,8 +23,8 @@
 
 static const fq_str reason_too_big = FQ_STR("Message too big");
 static const fq_str reason_slow = FQ_STR("Slow client");
-static const fq_str errors_out_of_memory =
-    FQ_STR("[{\"message\":\"Out of memory\"}]");
+static const fq_str errors_out_of_memory = FQ_STR(
+    "[{\"message\":\"Out of memory\"}]");
 
 /* One subscription between its id in the protocol and the engine. */
 typedef struct operation {
@@ -65,8 +65,7 @@ new_operation(session *session, fq_gtws_op *op, operation **pself)
     self->op = op;
     fq_status status = fq_gtws_next_head(op, &self->head);
     if (status == FQ_OK)
-        status =
-            fq_call_new(FQ_CALL_CANCEL, session->port, 0, &self->cancel);
+        status = fq_call_new(FQ_CALL_CANCEL, session->port, 0, &self->cancel);
     if (status != FQ_OK) {
         free_operation(self);
         return status;
@@ -210,9 +209,8 @@ on_subscribe(void *ctx, fq_gtws_op *op, fq_str query, fq_str operation_name,
         .now_ns = fq_clock_now_ns(),
     };
     fq_sub *sub;
-    fq_status status =
-        fq_engine_subscribe(service->engine, &self->sink, &args, &sub,
-                            &errors, &is_request_error);
+    fq_status status = fq_engine_subscribe(service->engine, &self->sink, &args,
+                                           &sub, &errors, &is_request_error);
     if (status == FQ_OK) {
         /* A source may have ended in its first call; all of it is gone then. */
         if (sub != NULL)
@@ -381,7 +379,8 @@ peer_room(fq_port_peer *peer)
     bool found;
     do {
         found = false;
-        FQ_LIST_FOREACH(node, &self->sink.subs) {
+        FQ_LIST_FOREACH(node, &self->sink.subs)
+        {
             fq_sub *sub = FQ_CONTAINER_OF(node, fq_sub, sink_node);
             if (sub->is_stalled && fq_port_has_room(self->port)) {
                 found = true;
@@ -458,10 +457,9 @@ fq_session_open(fq_service *service, fq_mailbox *mailbox, void *owner,
     if (self == NULL)
         return FQ_ERR_NOMEM;
     fq_port *port = NULL;
-    fq_status status = fq_port_new(
-        service->reactor, mailbox, false, owner,
-        service->limits.queue_max_items, service->limits.queue_max_bytes,
-        &port);
+    fq_status status = fq_port_new(service->reactor, mailbox, false, owner,
+                                   service->limits.queue_max_items,
+                                   service->limits.queue_max_bytes, &port);
     if (status != FQ_OK)
         goto fail;
     self->peer.ops = &peer_ops;

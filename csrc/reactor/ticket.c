@@ -54,8 +54,8 @@ fq_ticket_unref(fq_ticket *ticket)
     if (ticket == NULL)
         return;
     /* acq_rel: the last one sees what every other reference did. */
-    if (atomic_fetch_sub_explicit(&ticket->n_refs, 1,
-                                  memory_order_acq_rel) != 1)
+    if (atomic_fetch_sub_explicit(&ticket->n_refs, 1, memory_order_acq_rel)
+        != 1)
         return;
     pthread_mutex_destroy(&ticket->lock);
     pthread_cond_destroy(&ticket->cond);
@@ -91,8 +91,9 @@ fq_status
 fq_ticket_wait(fq_ticket *ticket, uint64_t timeout_ns)
 {
     uint64_t now_ns = fq_clock_now_ns();
-    uint64_t deadline_ns =
-        timeout_ns > UINT64_MAX - now_ns ? UINT64_MAX : now_ns + timeout_ns;
+    uint64_t deadline_ns = timeout_ns > UINT64_MAX - now_ns
+                               ? UINT64_MAX
+                               : now_ns + timeout_ns;
     struct timespec deadline = {
         .tv_sec = (time_t)(deadline_ns / FQ_NS_PER_S),
         .tv_nsec = (long)(deadline_ns % FQ_NS_PER_S),
@@ -100,8 +101,8 @@ fq_ticket_wait(fq_ticket *ticket, uint64_t timeout_ns)
     int result = 0;
     pthread_mutex_lock(&ticket->lock);
     while (!ticket->is_done && result != ETIMEDOUT)
-        result =
-            pthread_cond_timedwait(&ticket->cond, &ticket->lock, &deadline);
+        result = pthread_cond_timedwait(&ticket->cond, &ticket->lock,
+                                        &deadline);
     bool is_done = ticket->is_done;
     pthread_mutex_unlock(&ticket->lock);
     return is_done ? FQ_OK : FQ_ERR_TIMEOUT;

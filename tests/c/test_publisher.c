@@ -51,10 +51,8 @@ static void
 on_reactor(fq_reactor *reactor, void (*act)(fq_publisher *, ear *),
            fq_publisher *publisher, ear *ear)
 {
-    errand self = {.job.run = run_errand,
-                   .act = act,
-                   .publisher = publisher,
-                   .ear = ear};
+    errand self = {
+        .job.run = run_errand, .act = act, .publisher = publisher, .ear = ear};
     sem_init(&self.done, 0, 0);
     assert_int_equal(fq_reactor_post(reactor, &self.job), FQ_OK);
     sem_wait(&self.done);

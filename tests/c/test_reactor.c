@@ -96,8 +96,8 @@ run_check_mask(fq_job *job)
     (void)job;
     sigset_t mask;
     pthread_sigmask(SIG_SETMASK, NULL, &mask);
-    is_masked = sigismember(&mask, SIGINT) == 1 &&
-                sigismember(&mask, SIGTERM) == 1;
+    is_masked = sigismember(&mask, SIGINT) == 1
+                && sigismember(&mask, SIGTERM) == 1;
 }
 
 static void
@@ -151,8 +151,8 @@ test_reactor_is_left_behind_by_a_fork(void **state)
     pid_t pid = fork();
     if (pid == 0) {
         count_job job = {.job.run = run_count};
-        bool ok = fq_reactor_is_forked(reactor) && !fq_reactor_use(reactor) &&
-                  fq_reactor_post(reactor, &job.job) == FQ_ERR_CLOSED;
+        bool ok = fq_reactor_is_forked(reactor) && !fq_reactor_use(reactor)
+                  && fq_reactor_post(reactor, &job.job) == FQ_ERR_CLOSED;
         fq_reactor_abandon(reactor);
         /* One more is libuv's io_uring, see fq_reactor_abandon. */
         ok = ok && count_fds() <= n_before + 1;

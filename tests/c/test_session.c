@@ -77,8 +77,7 @@ world_add_field(world *self, const char *name, fq_field_kind kind,
         .channels = kind == FQ_FIELD_SOURCE ? NULL : &channel,
         .n_channels = kind == FQ_FIELD_SOURCE ? 0 : 1,
     };
-    assert_int_equal(fq_service_field_add(self->service, &field, NULL),
-                     FQ_OK);
+    assert_int_equal(fq_service_field_add(self->service, &field, NULL), FQ_OK);
 }
 
 /* Publishes; the ticket is done as |wait| says. */
@@ -94,9 +93,9 @@ world_publish_as(world *self, const char *channel, const char *data,
                                   fq_str_of(data), fq_clock_wall_ns(), 0,
                                   &event, NULL),
                      FQ_OK);
-    assert_int_equal(fq_publisher_publish(self->publisher, event, wait, done,
-                                          NULL, id),
-                     FQ_OK);
+    assert_int_equal(
+        fq_publisher_publish(self->publisher, event, wait, done, NULL, id),
+        FQ_OK);
     assert_true(id[0] != '\0');
     return done;
 }
@@ -104,8 +103,8 @@ world_publish_as(world *self, const char *channel, const char *data,
 static void
 world_publish(world *self, const char *channel, const char *data)
 {
-    fq_ticket *done =
-        world_publish_as(self, channel, data, FQ_PUBLISH_ACCEPTED);
+    fq_ticket *done = world_publish_as(self, channel, data,
+                                       FQ_PUBLISH_ACCEPTED);
     assert_int_equal(fq_ticket_wait(done, DEADLINE_MS * FQ_NS_PER_MS), FQ_OK);
     fq_ticket_unref(done);
 }
@@ -153,8 +152,7 @@ client_take_mail(client *self, fq_mail *mail)
 static void
 client_wait(client *self)
 {
-    struct pollfd fd = {.fd = fq_mailbox_fd(self->mailbox),
-                        .events = POLLIN};
+    struct pollfd fd = {.fd = fq_mailbox_fd(self->mailbox), .events = POLLIN};
     if (poll(&fd, 1, DEADLINE_MS) != 1)
         fail_msg("nothing came in %d ms", DEADLINE_MS);
     client_take_mail(self, fq_mailbox_take(self->mailbox));
@@ -315,10 +313,11 @@ test_session_answers_wrong_operations_by_errors(void **state)
                 "{\"id\":\"1\",\"type\":\"subscribe\",\"payload\":{\"query\":"
                 "\"subscription ($n: Int!) { users(n: $n) { id } }\"}}");
     client_expect(
-        &client,
-        "{\"id\":\"1\",\"type\":\"next\",\"payload\":{\"errors\":[{"
-        "\"message\":\"Variable '$n' has invalid value: Expected a value of non-null "
-        "type 'Int!' to be provided.\",\"locations\":[{\"line\":1,\"column\":15}]}]}}");
+        &client, "{\"id\":\"1\",\"type\":\"next\",\"payload\":{\"errors\":[{"
+                 "\"message\":\"Variable '$n' has invalid value: Expected a "
+                 "value of non-null "
+                 "type 'Int!' to be "
+                 "provided.\",\"locations\":[{\"line\":1,\"column\":15}]}]}}");
     client_expect(&client, "{\"id\":\"1\",\"type\":\"complete\"}");
     assert_int_equal(metric(&world, "subscriptions_refused"), 2);
     client_send(&client, "nonsense");
@@ -406,8 +405,7 @@ test_session_asks_the_resolver_one_event_at_a_time(void **state)
     answer(call, FQ_ANSWER_VALUE, "{\"id\":10}");
     client_expect(&client, "{\"id\":\"1\",\"type\":\"next\",\"payload\":"
                            "{\"data\":{\"users\":{\"id\":10}}}}");
-    answer(client_expect_call(&client, FQ_CALL_RESOLVE), FQ_ANSWER_SKIP,
-           NULL);
+    answer(client_expect_call(&client, FQ_CALL_RESOLVE), FQ_ANSWER_SKIP, NULL);
     answer(client_expect_call(&client, FQ_CALL_RESOLVE), FQ_ANSWER_ERROR,
            "no luck");
     client_expect(&client,
@@ -466,8 +464,7 @@ test_session_pauses_a_client_that_floods(void **state)
         fq_rcbuf *rcbuf;
         assert_int_equal(
             fq_rcbuf_new(FQ_STR_LIT("{\"type\":\"pong\"}"), &rcbuf), FQ_OK);
-        assert_int_equal(fq_port_receive(client.port, rcbuf, &paused),
-                         FQ_OK);
+        assert_int_equal(fq_port_receive(client.port, rcbuf, &paused), FQ_OK);
     }
     while (!fq_port_may_receive(client.port))
         client_wait(&client);
@@ -624,11 +621,12 @@ publish_many(void *arg)
         snprintf(data, sizeof(data), "{\"t\":%d,\"i\":%d}", self->thread, i);
         fq_event *event;
         char id[FQ_EVENT_ID_MAX];
-        if (fq_event_new(FQ_STR_LIT("n"), FQ_STR_LIT("test"),
-                         fq_str_of(data), 1, 0, &event, NULL) != FQ_OK ||
-            fq_publisher_publish(self->world->publisher, event,
-                                 FQ_PUBLISH_ACCEPTED, NULL, NULL,
-                                 id) != FQ_OK)
+        if (fq_event_new(FQ_STR_LIT("n"), FQ_STR_LIT("test"), fq_str_of(data),
+                         1, 0, &event, NULL)
+                != FQ_OK
+            || fq_publisher_publish(self->world->publisher, event,
+                                    FQ_PUBLISH_ACCEPTED, NULL, NULL, id)
+                   != FQ_OK)
             abort();
     }
     return NULL;
@@ -668,8 +666,8 @@ test_session_loses_nothing_of_several_publishers(void **state)
             }
             int t, i;
             assert_int_equal(sscanf(item.body->bytes,
-                                    "{\"data\":{\"n\":{\"t\":%d,\"i\":%d",
-                                    &t, &i),
+                                    "{\"data\":{\"n\":{\"t\":%d,\"i\":%d", &t,
+                                    &i),
                              2);
             assert_int_equal(i, next[t]++);
             fq_queue_item_fini(&item);
@@ -700,10 +698,12 @@ try_publish(world *self, const char *channel)
     fq_event *event;
     char id[FQ_EVENT_ID_MAX];
     if (fq_event_new(fq_str_of(channel), FQ_STR_LIT("test"),
-                     FQ_STR_LIT("{\"id\":1}"), 1, 0, &event, NULL) != FQ_OK)
+                     FQ_STR_LIT("{\"id\":1}"), 1, 0, &event, NULL)
+        != FQ_OK)
         return;
-    if (fq_publisher_publish(self->publisher, event, FQ_PUBLISH_ACCEPTED,
-                             NULL, NULL, id) != FQ_OK)
+    if (fq_publisher_publish(self->publisher, event, FQ_PUBLISH_ACCEPTED, NULL,
+                             NULL, id)
+        != FQ_OK)
         fq_event_unref(event);
 }
 
@@ -736,8 +736,8 @@ run_without_memory(long n)
     fq_ticket *done;
     if (fq_ticket_new(NULL, NULL, &done) == FQ_OK) {
         if (fq_service_count(world.service, FQ_STR_LIT("x"), done) == FQ_OK)
-            assert_int_equal(
-                fq_ticket_wait(done, DEADLINE_MS * FQ_NS_PER_MS), FQ_OK);
+            assert_int_equal(fq_ticket_wait(done, DEADLINE_MS * FQ_NS_PER_MS),
+                             FQ_OK);
         fq_ticket_unref(done);
     }
     long n_refused = fq_alloc_n_refused();
