@@ -151,13 +151,13 @@ on_init(void *ctx, yyjson_val *payload)
  * request error: a result without data, then the end (GraphQL Sep 2025 7.1).
  * Everything else is an `error` message. */
 static void
-refuse_operation(session *self, fq_gtws_op *op, fq_rcbuf *head,
+refuse_operation(session *self, fq_gtws_op *op, const operation *operation,
                  fq_gql_errors *errors, bool is_request_error)
 {
     FQ_METRIC_ADD(&self->service->metrics, subscriptions_refused, 1);
     fq_buf buf = FQ_BUF_INIT;
-    if (is_request_error) {
-        fq_buf_append_str(&buf, fq_rcbuf_str(head));
+    if (is_request_error && operation != NULL) {
+        fq_buf_append_str(&buf, fq_rcbuf_str(operation->head));
         fq_buf_append_str(&buf, FQ_STR_LIT("{\"errors\":"));
         fq_gql_errors_write(errors, &buf);
         fq_buf_append_str(&buf, FQ_STR_LIT("}}"));
@@ -220,8 +220,7 @@ on_subscribe(void *ctx, fq_gtws_op *op, fq_str query, fq_str operation_name,
     /* The machine frees op when it is refused; the handle goes first. */
     op->handle = NULL;
 refuse:
-    refuse_operation(self, op, operation == NULL ? NULL : operation->head,
-                     &errors, is_request_error);
+    refuse_operation(self, op, operation, &errors, is_request_error);
     if (operation != NULL)
         free_operation(operation);
 out:
