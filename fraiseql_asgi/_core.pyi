@@ -7,6 +7,11 @@ from typing import Any, ClassVar, final
 
 from typing_extensions import Self
 
+# -- module -----------------------------------------------------------------
+
+def n_live_blocks() -> int: ...
+def fail_after(n: int, /) -> None: ...
+
 # -- convert ----------------------------------------------------------------
 
 def to_json(value: object, root: str = "data", max_bytes: int = 0) -> bytes: ...

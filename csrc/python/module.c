@@ -6,6 +6,7 @@
  * fraiseql_asgi/__init__.py. */
 #include "python/state.h"
 
+#include "base/alloc.h"
 #include "python/convert.h"
 #include "python/errors.h"
 #include "python/parts.h"
@@ -195,15 +196,44 @@ static PyModuleDef_Slot module_slots[] = {
     {0, NULL},
 };
 
+/* For tests: leaks, and what happens without memory. */
+static PyObject *
+module_n_live_blocks(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    return PyLong_FromLong(fq_alloc_n_live());
+}
+
+static PyObject *
+module_fail_after(PyObject *Py_UNUSED(module), PyObject *arg)
+{
+    long n = PyLong_AsLong(arg);
+    if (n == -1 && PyErr_Occurred())
+        return NULL;
+    fq_alloc_fail_after(n);
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef module_functions[] = {
+    {"n_live_blocks", module_n_live_blocks, METH_NOARGS,
+     PyDoc_STR("n_live_blocks()\n--\n\n"
+               "Blocks of memory the core holds. For tests.")},
+    {"fail_after", module_fail_after, METH_O,
+     PyDoc_STR("fail_after(n, /)\n--\n\n"
+               "Let the core's requests for memory fail after n more of "
+               "them;\nnever, where n is negative. For tests.")},
+    {NULL, NULL, 0, NULL},
+};
+
 PyDoc_STRVAR(module_doc,
              "The engine behind fraiseql_asgi. Private: the names users may "
              "rely on are those of the package.");
 
 static struct PyModuleDef module_def = {
-    PyModuleDef_HEAD_INIT,   .m_name = "fraiseql_asgi._core",
-    .m_doc = module_doc,     .m_size = sizeof(fq_state),
-    .m_slots = module_slots, .m_traverse = module_traverse,
-    .m_clear = module_clear, .m_free = module_free,
+    PyModuleDef_HEAD_INIT,         .m_name = "fraiseql_asgi._core",
+    .m_doc = module_doc,           .m_size = sizeof(fq_state),
+    .m_methods = module_functions, .m_slots = module_slots,
+    .m_traverse = module_traverse, .m_clear = module_clear,
+    .m_free = module_free,
 };
 
 PyMODINIT_FUNC
