@@ -17,6 +17,7 @@
 #include "base/str.h"
 #include "graphql/ast.h"
 #include "graphql/errors.h"
+#include "graphql/scalars.h"
 
 /* Largest SDL text: some ten times the largest public schemas. */
 #define FQ_SCHEMA_SDL_MAX (16 * 1024 * 1024)
@@ -39,16 +40,6 @@ typedef enum fq_type_kind {
     FQ_TYPE_NON_NULL, /* never wraps one of its own kind */
     FQ_TYPE_N_KINDS,
 } fq_type_kind;
-
-/* Which rules of coercion a scalar has. */
-typedef enum fq_scalar {
-    FQ_SCALAR_CUSTOM, /* any JSON; also the value for what is no scalar */
-    FQ_SCALAR_INT,
-    FQ_SCALAR_FLOAT,
-    FQ_SCALAR_STRING,
-    FQ_SCALAR_BOOLEAN,
-    FQ_SCALAR_ID,
-} fq_scalar;
 
 /* Where a directive may stand, in the order of __DirectiveLocation. */
 typedef enum fq_location {
@@ -144,7 +135,7 @@ struct fq_type {
     fq_str description;  /* ptr NULL: none */
     bool is_builtin;     /* specified scalar or introspection type */
     bool is_one_of;      /* input object with @oneOf */
-    fq_scalar scalar;    /* of a scalar */
+    fq_scalar scalar;    /* of a scalar; FQ_SCALAR_OTHER: a custom one */
     fq_str specified_by; /* URL of a custom scalar; ptr NULL: none */
 
     /* Objects and interfaces: fields; input objects: input_fields; enums:
