@@ -79,6 +79,15 @@ fq_inbox_take(fq_inbox *inbox)
     return batch;
 }
 
+bool
+fq_inbox_has_items(fq_inbox *inbox)
+{
+    pthread_mutex_lock(&inbox->lock);
+    bool has_items = inbox->head != NULL;
+    pthread_mutex_unlock(&inbox->lock);
+    return has_items;
+}
+
 fq_inbox_item *
 fq_inbox_close(fq_inbox *inbox)
 {

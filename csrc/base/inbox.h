@@ -40,6 +40,10 @@ fq_inbox_push(fq_inbox *inbox, fq_inbox_item *item, bool *pwake);
 fq_inbox_item *
 fq_inbox_take(fq_inbox *inbox);
 
+/* True when fq_inbox_take would give something. Thread: any. */
+bool
+fq_inbox_has_items(fq_inbox *inbox);
+
 /* Refuses further pushes and returns what was still queued. */
 fq_inbox_item *
 fq_inbox_close(fq_inbox *inbox);

@@ -74,6 +74,17 @@ fq_loop_mailbox_is_here(const fq_loop_mailbox *self)
     return loop == self->loop;
 }
 
+bool
+fq_loop_mailbox_is_behind(fq_state *state)
+{
+    fq_loop_mailbox *self = state->loop_mailboxes;
+    while (self != NULL && !fq_loop_mailbox_is_here(self))
+        self = self->next;
+    if (self == NULL || self->mailbox == NULL)
+        return false;
+    return self->backlog != NULL || fq_mailbox_has_mail(self->mailbox);
+}
+
 /* ── the end ── */
 
 /* Ends what |mail| is about, as nobody is left to hand it to. */

@@ -49,6 +49,10 @@ fq_loop_mailbox_context(const fq_loop_mailbox *self);
 bool
 fq_loop_mailbox_is_here(const fq_loop_mailbox *self);
 
+/* True while the running loop has mail that it has not seen. */
+bool
+fq_loop_mailbox_is_behind(fq_state *state);
+
 /* What the future of a completed |ticket| gets: a new reference, or NULL with
  * the exception to set. The ticket is borrowed. */
 typedef PyObject *(*fq_ticket_result)(fq_state *state, fq_ticket *ticket);

@@ -14,7 +14,20 @@
     X(graphql_message)                                                        \
     X(subscription_payload)                                                   \
     X(event_object)                                                           \
-    X(waker)
+    X(waker)                                                                  \
+    X(loop_mailbox)                                                           \
+    X(port_object)                                                            \
+    X(asgi_message)                                                           \
+    X(websocket)                                                              \
+    X(asgi_app)                                                               \
+    X(event_bus)                                                              \
+    X(publish)                                                                \
+    X(resolver)                                                               \
+    X(resolver_context)                                                       \
+    X(resolver_task)                                                          \
+    X(source)                                                                 \
+    X(service_object)                                                         \
+    X(feed)
 
 #define FQ_PART_DECLARE(part)                                                 \
     int fq_##part##_init(PyObject *module, fq_state *state);

@@ -151,6 +151,22 @@ fq_port_object_take_running(fq_port_object *self, fq_sub_id sub_id)
     return find_running(self, sub_id, true);
 }
 
+PyObject *
+fq_port_object_connection_id(fq_port_object *self)
+{
+    if (self->connection_id == NULL) {
+        PyObject *uuid = PyImport_ImportModule("uuid");
+        PyObject *unique = NULL;
+        if (uuid != NULL)
+            unique = PyObject_CallMethod(uuid, "uuid4", NULL);
+        if (unique != NULL)
+            self->connection_id = PyObject_Str(unique);
+        Py_XDECREF(unique);
+        Py_XDECREF(uuid);
+    }
+    return Py_XNewRef(self->connection_id);
+}
+
 /* ── the type ── */
 
 int
@@ -173,6 +189,7 @@ fq_port_object_fini(fq_port_object *self)
     if (self->weakrefs != NULL)
         PyObject_ClearWeakRefs((PyObject *)self);
     fq_port_object_close(self, NULL);
+    Py_CLEAR(self->connection_id);
 }
 
 static int

@@ -26,6 +26,7 @@ struct fq_port_object {
     PyObject *scope;          /* the ASGI scope, or NULL */
     PyObject *params;         /* payload of connection_init, set by resolver.c
                                * (a dict), or NULL */
+    PyObject *connection_id;  /* str; NULL: nobody has asked for it */
     PyObject *security;       /* resolver.c's: the connection's
                                * SecurityContext, or NULL */
     PyObject *running;        /* dict of sub_id to what runs for it; NULL while
@@ -74,6 +75,11 @@ fq_port_object_get_running(fq_port_object *self, fq_sub_id sub_id);
 /* The same, taken out: it is not cancelled. */
 PyObject *
 fq_port_object_take_running(fq_port_object *self, fq_sub_id sub_id);
+
+/* What tells this client from others, a str: made at first need unless the
+ * subclass has set it. A new reference, or NULL with an exception. */
+PyObject *
+fq_port_object_connection_id(fq_port_object *self);
 
 /* For tp_traverse and tp_dealloc of a subclass; the latter closes, and leaves
  * untracking and freeing to the caller. */

@@ -21,7 +21,16 @@
     X(loop_mailbox_type)                                                      \
     X(port_object_type)                                                       \
     X(websocket_type)                                                         \
-    X(asgi_app_type)
+    X(asgi_app_type)                                                          \
+    X(event_bus_type)                                                         \
+    X(publication_type)                                                       \
+    X(service_type)                                                           \
+    X(resolver_type)                                                          \
+    X(resolver_context_type)                                                  \
+    X(resolver_task_type)                                                     \
+    X(source_type)                                                            \
+    X(skip_type)                                                              \
+    X(feed_type)
 
 /* Exception classes, named as in errors.py and filled by errors.c. */
 #define FQ_STATE_EXCEPTIONS(X)                                                \
@@ -63,7 +72,12 @@
     X(ws_send)                                                                \
     X(ws_close)                                                               \
     X(ws_disconnect)                                                          \
-    X(ws_subprotocol)
+    X(ws_subprotocol)                                                         \
+    X(logger)                                                                 \
+    X(skip)                                                                   \
+    X(inside_var)                                                             \
+    X(ensure_future)                                                          \
+    X(drive_source)
 
 /* Interned strings, filled by module.c: state->str_<name> is "<name>". */
 #define FQ_STATE_STRINGS(X)                                                   \
@@ -102,7 +116,10 @@
     X(subprotocol)                                                            \
     X(subprotocols)                                                           \
     X(path)                                                                   \
-    X(root_path)
+    X(root_path)                                                              \
+    X(create_task)                                                            \
+    X(result)                                                                 \
+    X(error)
 
 typedef struct fq_state {
 #define FQ_STATE_FIELD(name) PyTypeObject *name;

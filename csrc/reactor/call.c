@@ -41,6 +41,7 @@ fq_call_free(fq_call *call)
     fq_rcbuf_unref(call->variables);
     fq_rcbuf_unref(call->args);
     fq_rcbuf_unref(call->operation_name);
+    fq_rcbuf_unref(call->subscription_id);
     fq_rcbuf_unref(call->channel);
     fq_rcbuf_unref(call->event_type);
     fq_rcbuf_unref(call->answer_text);

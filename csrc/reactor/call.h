@@ -33,6 +33,7 @@ typedef struct fq_call {
     fq_rcbuf *variables;      /* JSON: coerced variables */
     fq_rcbuf *args;           /* JSON: the root field's arguments */
     fq_rcbuf *operation_name; /* NULL: none */
+    fq_rcbuf *subscription_id; /* the client's id of the operation */
     /* RESOLVE: the rest of the event */
     fq_rcbuf *channel;
     fq_rcbuf *event_type;

@@ -19,6 +19,7 @@ typedef struct feed {
     fq_service *service; /* one reference */
     fq_port *port;       /* the peer's reference */
     fq_sub *sub;         /* NULL before it is live and after it ended */
+    fq_rcbuf *id;        /* the subscription's, as its maker gave it */
     fq_rcbuf *head;      /* in front of every payload */
     fq_call *cancel;     /* sent or freed with the subscription */
     fq_job open_job;
@@ -47,6 +48,7 @@ static void
 free_feed(feed *self)
 {
     free_request(self);
+    fq_rcbuf_unref(self->id);
     fq_rcbuf_unref(self->head);
     fq_call_free(self->cancel);
     fq_service_unref(self->service);
@@ -106,7 +108,8 @@ sink_call(fq_sink *sink, fq_sub *sub, fq_event *event)
 {
     feed *self = feed_of_sink(sink);
     self->sub = sub; /* a source calls before its subscribe returns */
-    fq_sub_call_send(self->service->engine, self->port, sub, event);
+    fq_sub_call_send(self->service->engine, self->port, sub,
+                     fq_rcbuf_str(self->id), event);
 }
 
 static bool
@@ -303,6 +306,8 @@ copy_request(feed *self, const fq_feed_args *args)
         .n_channels = args->channels == NULL ? 0 : args->n_channels,
     };
     fq_status status = make_head(args->subscription_id, &self->head);
+    if (status == FQ_OK)
+        status = fq_rcbuf_new(args->subscription_id, &self->id);
     if (status == FQ_OK)
         status = fq_rcbuf_new(args->query, &self->query);
     if (status == FQ_OK)

@@ -117,6 +117,12 @@ fq_mailbox_take(fq_mailbox *mailbox)
     return item == NULL ? NULL : FQ_CONTAINER_OF(item, fq_mail, item);
 }
 
+bool
+fq_mailbox_has_mail(fq_mailbox *mailbox)
+{
+    return fq_inbox_has_items(&mailbox->inbox);
+}
+
 fq_mail *
 fq_mailbox_close(fq_mailbox *mailbox)
 {

@@ -7,6 +7,8 @@
 #ifndef FQ_REACTOR_MAILBOX_H
 #define FQ_REACTOR_MAILBOX_H
 
+#include <stdbool.h>
+
 #include "base/inbox.h"
 #include "base/status.h"
 
@@ -45,6 +47,10 @@ fq_mailbox_post(fq_mailbox *mailbox, fq_mail *mail);
  * Thread: loop. */
 fq_mail *
 fq_mailbox_take(fq_mailbox *mailbox);
+
+/* True when fq_mailbox_take would give mail. Thread: any. */
+bool
+fq_mailbox_has_mail(fq_mailbox *mailbox);
 
 /* Refuses further mail, closes both descriptors (no more than close(), so it
  * is right in a forked child too) and returns what was left. Thread: loop. */

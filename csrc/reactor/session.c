@@ -283,7 +283,8 @@ sink_call(fq_sink *sink, fq_sub *sub, fq_event *event)
     session *self = session_of_sink(sink);
     operation *operation = sub->handle;
     operation->sub = sub; /* a source calls before its subscribe returns */
-    fq_sub_call_send(self->service->engine, self->port, sub, event);
+    fq_sub_call_send(self->service->engine, self->port, sub, operation->op->id,
+                     event);
 }
 
 static bool

@@ -15,12 +15,16 @@ ref_or_null(fq_rcbuf *rcbuf)
 }
 
 void
-fq_sub_call_send(fq_engine *engine, fq_port *port, fq_sub *sub,
+fq_sub_call_send(fq_engine *engine, fq_port *port, fq_sub *sub, fq_str id,
                  fq_event *event)
 {
     fq_call *call;
     fq_call_kind kind = event == NULL ? FQ_CALL_NEXT : FQ_CALL_RESOLVE;
-    if (fq_call_new(kind, port, sub->id, &call) != FQ_OK) {
+    fq_status status = fq_call_new(kind, port, sub->id, &call);
+    if (status == FQ_OK)
+        status = fq_rcbuf_new(id, &call->subscription_id);
+    if (status != FQ_OK) {
+        fq_call_free(call);
         fq_engine_answer(engine, sub->id, FQ_ANSWER_ERROR, out_of_memory,
                          fq_clock_now_ns());
         return;

@@ -8,11 +8,11 @@
 #include "reactor/call.h"
 #include "reactor/port.h"
 
-/* Asks Python for the value of |event| for |sub| (NULL: for the next value of
- * its source). Where that cannot be done the engine is answered with an error
+/* Asks Python for the value of |event| for |sub|, which its client calls |id|
+ * (NULL event: for the next value of its source). Where that cannot be done the engine is answered with an error
  * at once, so that the subscription goes on. */
 void
-fq_sub_call_send(fq_engine *engine, fq_port *port, fq_sub *sub,
+fq_sub_call_send(fq_engine *engine, fq_port *port, fq_sub *sub, fq_str id,
                  fq_event *event);
 
 /* Tells Python, by |cancel| (stolen), that |sub| has ended; nothing is said

@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: MIT */
+/* Publishing: conversion, the blocking way, and the way that waits in a loop
+ * (the type Publication). Thread: any that holds the GIL. */
+#include "python/publish.h"
+
+#include <structmember.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "python/convert.h"
+#include "python/errors.h"
+#include "python/event_object.h"
+#include "python/loop_mailbox.h"
+#include "python/parts.h"
+
+/* While a thread waits, signals are served this often: no slower than a hand
+ * at Ctrl-C notices. */
+#define SIGNAL_SLICE_NS (50 * UINT64_C(1000000))
+
+/* ── making the event ── */
+
+static int
+make_event(fq_state *state, fq_str channel, PyObject *data,
+           PyObject *event_type, size_t max_bytes, fq_event **pevent)
+{
+    fq_str type;
+    if (event_type == NULL)
+        event_type = Py_None;
+    if (fq_convert_peek_optional_str(event_type, "event_type", &type) < 0)
+        return -1;
+    if (type.ptr == NULL)
+        type = channel;
+    if (!PyDict_Check(data) && !PyMapping_Check(data)) {
+        PyErr_Format(PyExc_TypeError, "data must be a dict, not %.200s",
+                     Py_TYPE(data)->tp_name);
+        return -1;
+    }
+    int result = -1;
+    fq_buf buf;
+    fq_buf_init(&buf);
+    buf.max = max_bytes;
+    if (fq_convert_to_json(state, data, "data", &buf) == 0) {
+        fq_error error = {.status = FQ_OK};
+        fq_status status
+            = fq_event_new(channel, type, fq_buf_str(&buf),
+                           fq_clock_wall_ns(), max_bytes, pevent, &error);
+        if (status == FQ_OK)
+            result = 0;
+        else
+            fq_errors_raise(state, status, &error);
+    }
+    fq_buf_fini(&buf);
+    return result;
+}
+
+/* An event of what the Event |object| is made of. */
+static int
+copy_event(fq_state *state, PyObject *object, size_t max_bytes,
+           fq_event **pevent)
+{
+    fq_event_parts parts;
+    fq_event_object_peek(object, &parts);
+    if (parts.tenant_id != NULL || parts.boundary != NULL
+        || parts.meta != NULL) {
+        PyErr_SetString(PyExc_ValueError,
+                        "an Event with tenant_id, boundary or meta cannot be "
+                        "published by this version");
+        return -1;
+    }
+    fq_error error = {.status = FQ_OK};
+    fq_status status = fq_event_new(
+        fq_rcbuf_str(parts.channel), fq_rcbuf_str(parts.event_type),
+        fq_rcbuf_str(parts.data), fq_clock_wall_ns(), max_bytes, pevent,
+        &error);
+    if (status == FQ_OK)
+        return 0;
+    fq_errors_raise(state, status, &error);
+    return -1;
+}
+
+int
+fq_publish_make_event(fq_state *state, PyObject *channel, PyObject *data,
+                      PyObject *event_type, size_t max_bytes,
+                      fq_event **pevent)
+{
+    *pevent = NULL;
+    fq_str name;
+    if (!fq_event_object_check(state, channel)) {
+        if (data == NULL) {
+            PyErr_SetString(PyExc_TypeError,
+                            "data is missing: give a channel and data, or an "
+                            "Event alone");
+            return -1;
+        }
+        if (fq_convert_peek_str(channel, "channel", &name) < 0)
+            return -1;
+        return make_event(state, name, data, event_type, max_bytes, pevent);
+    }
+    if (data != NULL || (event_type != NULL && event_type != Py_None)) {
+        PyErr_SetString(PyExc_TypeError, "an Event brings its own data and "
+                                         "event_type: give it alone");
+        return -1;
+    }
+    return copy_event(state, channel, max_bytes, pevent);
+}
+
+/* ── waiting ── */
+
+int
+fq_publish_is_in_loop(fq_state *state)
+{
+    PyObject *loop = PyObject_CallNoArgs(state->get_running_loop);
+    if (loop == NULL) {
+        if (!PyErr_ExceptionMatches(PyExc_RuntimeError))
+            return -1;
+        PyErr_Clear();
+        return 0;
+    }
+    Py_DECREF(loop);
+    return 1;
+}
+
+int
+fq_publish_wait_ticket(fq_ticket *ticket, uint64_t timeout_ns)
+{
+    uint64_t now_ns = fq_clock_now_ns();
+    uint64_t deadline_ns = now_ns + timeout_ns;
+    for (;;) {
+        uint64_t left_ns = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
+        fq_status status;
+        Py_BEGIN_ALLOW_THREADS
+        status = fq_ticket_wait(
+            ticket, left_ns < SIGNAL_SLICE_NS ? left_ns : SIGNAL_SLICE_NS);
+        Py_END_ALLOW_THREADS
+        if (status == FQ_OK)
+            return 1;
+        if (PyErr_CheckSignals() < 0)
+            return -1;
+        now_ns = fq_clock_now_ns();
+        if (now_ns >= deadline_ns)
+            return 0;
+    }
+}
+
+static void
+raise_timeout(fq_state *state, uint64_t timeout_ns)
+{
+    PyObject *context
+        = Py_BuildValue("{sd}", "timeout", (double)timeout_ns / FQ_NS_PER_S);
+    if (context == NULL)
+        return;
+    fq_errors_raise_class(state->PublishTimeout,
+                          "the bus did not take the event in time", context);
+    Py_DECREF(context);
+}
+
+static void
+raise_full(fq_state *state)
+{
+    fq_errors_raise_class(
+        state->QueueFull,
+        "too many events wait for the bus; where an event loop runs, "
+        "'await publish_event(...)' waits for room",
+        NULL);
+}
+
+/* Waits for the door to have room. Returns 0, or -1 with an exception. */
+static int
+wait_for_room(fq_state *state, fq_ticket *room, uint64_t timeout_ns,
+              uint64_t left_ns)
+{
+    int done = fq_publish_wait_ticket(room, left_ns);
+    if (done == 0)
+        raise_timeout(state, timeout_ns);
+    else if (done == 1 && room->status != FQ_OK)
+        fq_errors_raise(state, room->status, NULL);
+    return done == 1 && room->status == FQ_OK ? 0 : -1;
+}
+
+/* Gives |event| to the door, waiting for room; on 0 it is stolen. */
+static int
+pass_door(fq_state *state, fq_publisher *publisher, fq_event *event,
+          const fq_publish_how *how, fq_publish_wait wait, fq_ticket *done,
+          char *id)
+{
+    uint64_t deadline_ns = fq_clock_now_ns() + how->timeout_ns;
+    fq_ticket *room = NULL;
+    int result = -1;
+    for (;;) {
+        fq_status status
+            = fq_publisher_publish(publisher, event, wait, done, room, id);
+        if (status == FQ_OK) {
+            result = 0;
+            break;
+        }
+        if (status != FQ_ERR_FULL) {
+            fq_errors_raise(state, status, NULL);
+            break;
+        }
+        if (room != NULL) {
+            uint64_t now_ns = fq_clock_now_ns();
+            uint64_t left_ns
+                = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
+            if (wait_for_room(state, room, how->timeout_ns, left_ns) < 0)
+                break;
+            fq_ticket_unref(room);
+            room = NULL;
+            continue;
+        }
+        int is_in_loop = fq_publish_is_in_loop(state);
+        if (is_in_loop != 0) {
+            if (is_in_loop > 0)
+                raise_full(state);
+            break;
+        }
+        status = fq_ticket_new(NULL, NULL, &room);
+        if (status != FQ_OK) {
+            fq_errors_raise(state, status, NULL);
+            break;
+        }
+    }
+    fq_ticket_unref(room);
+    return result;
+}
+
+PyObject *
+fq_publish_blocking(fq_state *state, fq_publisher *publisher, fq_event *event,
+                    const fq_publish_how *how)
+{
+    char id[FQ_EVENT_ID_MAX];
+    fq_ticket *done = NULL;
+    fq_publish_wait wait = FQ_PUBLISH_ACCEPTED;
+    if (how->waits_for_calls) {
+        int is_in_loop = fq_publish_is_in_loop(state);
+        fq_status status = FQ_OK;
+        if (is_in_loop >= 0)
+            status = fq_ticket_new(NULL, NULL, &done);
+        if (status != FQ_OK)
+            fq_errors_raise(state, status, NULL);
+        if (done == NULL) {
+            fq_event_unref(event);
+            return NULL;
+        }
+        wait = is_in_loop ? FQ_PUBLISH_ACCEPTED : FQ_PUBLISH_DONE;
+    }
+    PyObject *result = NULL;
+    if (pass_door(state, publisher, event, how, wait, done, id) < 0) {
+        fq_event_unref(event);
+    } else if (done == NULL
+               || fq_publish_wait_ticket(done, how->timeout_ns) >= 0) {
+        /* Resolvers that take longer than the timeout go on: the bus has the
+         * event, and to say otherwise would have it published twice. */
+        result = PyUnicode_FromString(id);
+    }
+    fq_ticket_unref(done);
+    return result;
+}
+
+/* ── Publication ── */
+
+typedef struct publication {
+    PyObject_HEAD
+    fq_publisher *publisher; /* one reference */
+    fq_event *event;         /* one reference; NULL once accepted */
+    bool waits_for_calls;
+    PyObject *id;   /* str, or NULL */
+    PyObject *done; /* a future, or NULL */
+} publication;
+
+/* A ticket told to the running loop, and its future. */
+static PyObject *
+new_future(fq_state *state, fq_ticket **pticket)
+{
+    *pticket = NULL;
+    fq_loop_mailbox *mailbox = fq_loop_mailbox_use(state);
+    if (mailbox == NULL)
+        return NULL;
+    PyObject *future = fq_loop_mailbox_await_ticket(mailbox, NULL, pticket);
+    fq_loop_mailbox_unuse(mailbox);
+    return future;
+}
+
+/* What cannot be told any more: completes the ticket, so that its future and
+ * the mailbox are let go of. */
+static void
+drop_future(PyObject *future, fq_ticket *ticket)
+{
+    if (ticket != NULL)
+        fq_ticket_complete(ticket, FQ_OK, NULL);
+    fq_ticket_unref(ticket);
+    Py_XDECREF(future);
+}
+
+/* Tries the door. Returns 1 when the event is through, 0 when it is full, -1
+ * with an exception. |room| as fq_publisher_publish has it. */
+static int
+try_door(fq_state *state, publication *self, fq_ticket *room)
+{
+    fq_ticket *done = NULL;
+    PyObject *future = NULL;
+    if (self->waits_for_calls) {
+        future = new_future(state, &done);
+        if (future == NULL)
+            return -1;
+    }
+    char id[FQ_EVENT_ID_MAX];
+    fq_status status = fq_publisher_publish(
+        self->publisher, self->event,
+        self->waits_for_calls ? FQ_PUBLISH_DONE : FQ_PUBLISH_ACCEPTED, done,
+        room, id);
+    if (status != FQ_OK) {
+        drop_future(future, done);
+        if (status == FQ_ERR_FULL)
+            return 0;
+        fq_errors_raise(state, status, NULL);
+        return -1;
+    }
+    self->event = NULL;
+    self->done = future;
+    fq_ticket_unref(done);
+    self->id = PyUnicode_FromString(id);
+    return self->id == NULL ? -1 : 1;
+}
+
+PyObject *
+fq_publish_offer(fq_state *state, fq_publisher *publisher, fq_event *event,
+                 bool waits_for_calls)
+{
+    if (!waits_for_calls) {
+        char id[FQ_EVENT_ID_MAX];
+        fq_status status = fq_publisher_publish(
+            publisher, event, FQ_PUBLISH_ACCEPTED, NULL, NULL, id);
+        if (status == FQ_OK)
+            return PyUnicode_FromString(id);
+        if (status != FQ_ERR_FULL) {
+            fq_event_unref(event);
+            return fq_errors_raise(state, status, NULL);
+        }
+    }
+    PyTypeObject *type = state->publication_type;
+    publication *self = (publication *)type->tp_alloc(type, 0);
+    if (self == NULL) {
+        fq_event_unref(event);
+        return NULL;
+    }
+    self->publisher = fq_publisher_ref(publisher);
+    self->event = event;
+    self->waits_for_calls = waits_for_calls;
+    if (waits_for_calls && try_door(state, self, NULL) < 0)
+        Py_CLEAR(self);
+    return (PyObject *)self;
+}
+
+PyDoc_STRVAR(send_doc, "send($self, /)\n--\n\n"
+"Try again: None when the event is through the door, else a future that is\n"
+"done when there is room. Thread: the loop that made the Publication.");
+
+static PyObject *
+publication_send(publication *self, PyObject *Py_UNUSED(ignored))
+{
+    fq_state *state = fq_state_of((PyObject *)self);
+    if (self->event == NULL)
+        Py_RETURN_NONE;
+    fq_ticket *room;
+    PyObject *future = new_future(state, &room);
+    if (future == NULL)
+        return NULL;
+    int result = try_door(state, self, room);
+    if (result == 0) {
+        fq_ticket_unref(room);
+        return future;
+    }
+    drop_future(future, room);
+    if (result < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+static int
+publication_traverse(publication *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->done);
+    return 0;
+}
+
+static int
+publication_clear(publication *self)
+{
+    Py_CLEAR(self->done);
+    return 0;
+}
+
+static void
+publication_dealloc(publication *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    publication_clear(self);
+    Py_XDECREF(self->id);
+    if (self->event != NULL)
+        fq_event_unref(self->event);
+    fq_publisher_unref(self->publisher);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static PyMethodDef publication_methods[] = {
+    {"send", (PyCFunction)publication_send, METH_NOARGS, send_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyMemberDef publication_members[] = {
+    {"id", T_OBJECT, offsetof(publication, id), READONLY,
+     "What the bus gave it, once it is through the door; else None."},
+    {"done", T_OBJECT, offsetof(publication, done), READONLY,
+     "A future: the resolvers it called have answered; or None."},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyType_Slot publication_slots[] = {
+    {Py_tp_dealloc, publication_dealloc},
+    {Py_tp_traverse, publication_traverse},
+    {Py_tp_clear, publication_clear},
+    {Py_tp_methods, publication_methods},
+    {Py_tp_members, publication_members},
+    {Py_tp_doc, (void *)"One event that waits for room, or for resolvers."},
+    {0, NULL},
+};
+
+static PyType_Spec publication_spec = {
+    .name = "fraiseql_asgi._core.Publication",
+    .basicsize = sizeof(publication),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC
+             | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = publication_slots,
+};
+
+int
+fq_publish_init(PyObject *module, fq_state *state)
+{
+    state->publication_type
+        = fq_state_add_type(module, &publication_spec, NULL);
+    return state->publication_type == NULL ? -1 : 0;
+}

@@ -1,0 +1,707 @@
+/* SPDX-License-Identifier: MIT */
+/* Service: settings into limits, fields, publishing, numbers, the end. Thread:
+ * loop (any thread that holds the GIL). */
+#include "python/service_object.h"
+
+#include <stddef.h>
+#include <structmember.h>
+
+#include "base/clock.h"
+#include "json/utf8.h"
+#include "python/convert.h"
+#include "python/errors.h"
+#include "python/event_bus.h"
+#include "python/feed.h"
+#include "python/loop_mailbox.h"
+#include "python/parts.h"
+#include "python/publish.h"
+#include "python/resolver.h"
+#include "python/resolver_task.h"
+#include "python/source.h"
+
+/* The reactor answers in microseconds unless it has much to dispatch; this is
+ * no more than a bound. */
+#define ANSWER_TIMEOUT_NS (60 * UINT64_C(1000000000))
+
+/* ── settings ── */
+
+static const struct {
+    const char *name;
+    size_t offset; /* of a size_t in fq_limits */
+} size_limits[] = {
+#define SIZE_LIMIT(name, member) {#name, offsetof(fq_limits, member)}
+    SIZE_LIMIT(queue_max_items, queue_max_items),
+    SIZE_LIMIT(queue_max_bytes, queue_max_bytes),
+    SIZE_LIMIT(message_max_bytes, message_max_bytes),
+    SIZE_LIMIT(event_max_bytes, event_max_bytes),
+    SIZE_LIMIT(max_subscriptions_per_connection,
+               max_subscriptions_per_connection),
+    SIZE_LIMIT(document_max_bytes, engine.document.max_bytes),
+    SIZE_LIMIT(document_max_tokens, engine.document.max_tokens),
+    SIZE_LIMIT(document_max_depth, engine.document.max_depth),
+    SIZE_LIMIT(document_max_fields, engine.document.max_fields),
+    SIZE_LIMIT(document_max_aliases, engine.document.max_aliases),
+    SIZE_LIMIT(document_max_directives, engine.document.max_directives),
+    SIZE_LIMIT(max_plans, engine.max_plans),
+    SIZE_LIMIT(max_plan_bytes, engine.max_plan_bytes),
+    SIZE_LIMIT(max_pending, engine.max_pending),
+#undef SIZE_LIMIT
+};
+
+/* One limit of |dict| by name, checked by config.py before. */
+static int
+read_size(PyObject *dict, const char *name, size_t *psize)
+{
+    PyObject *value = PyDict_GetItemString(dict, name);
+    if (value == NULL) {
+        PyErr_Format(PyExc_KeyError, "%s", name);
+        return -1;
+    }
+    *psize = PyLong_AsSize_t(value);
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+static int
+read_limits(PyObject *dict, fq_limits *limits)
+{
+    *limits = fq_limits_default;
+    for (size_t i = 0; i < Py_ARRAY_LENGTH(size_limits); i++) {
+        char *into = (char *)limits + size_limits[i].offset;
+        if (read_size(dict, size_limits[i].name, (size_t *)into) < 0)
+            return -1;
+    }
+    PyObject *timeout = PyDict_GetItemString(dict, "init_timeout");
+    double seconds = timeout == NULL ? 0 : PyFloat_AsDouble(timeout);
+    if (PyErr_Occurred())
+        return -1;
+    limits->init_timeout_ns = (uint64_t)(seconds * FQ_NS_PER_S);
+    return 0;
+}
+
+PyDoc_STRVAR(default_limits_doc, "default_limits()\n--\n\n"
+"The engine's own limits by name; config.py has the same.");
+
+static PyObject *
+service_default_limits(PyObject *Py_UNUSED(type), PyObject *Py_UNUSED(ignored))
+{
+    PyObject *dict = PyDict_New();
+    if (dict == NULL)
+        return NULL;
+    const fq_limits *limits = &fq_limits_default;
+    for (size_t i = 0; i < Py_ARRAY_LENGTH(size_limits); i++) {
+        const char *from = (const char *)limits + size_limits[i].offset;
+        PyObject *value = PyLong_FromSize_t(*(const size_t *)from);
+        if (value == NULL
+            || PyDict_SetItemString(dict, size_limits[i].name, value) < 0)
+            Py_CLEAR(dict);
+        Py_XDECREF(value);
+        if (dict == NULL)
+            return NULL;
+    }
+    PyObject *timeout
+        = PyFloat_FromDouble((double)limits->init_timeout_ns / FQ_NS_PER_S);
+    if (timeout == NULL
+        || PyDict_SetItemString(dict, "init_timeout", timeout) < 0)
+        Py_CLEAR(dict);
+    Py_XDECREF(timeout);
+    return dict;
+}
+
+int
+fq_service_object_read_returns(PyObject *returns, fq_returns *preturns)
+{
+    if (PyUnicode_Check(returns)) {
+        *preturns = FQ_RETURNS_FIELD;
+        if (PyUnicode_CompareWithASCIIString(returns, "field") == 0)
+            return 0;
+        *preturns = FQ_RETURNS_DATA;
+        if (PyUnicode_CompareWithASCIIString(returns, "data") == 0)
+            return 0;
+    }
+    PyErr_Format(PyExc_ValueError,
+                 "returns must be \"field\" or \"data\", not %R", returns);
+    return -1;
+}
+
+/* ── life ── */
+
+static PyObject *
+service_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    static char *keywords[] = {"bus", "limits", "resolver_timeout",
+                               "publish_timeout", "debug", "has_init_hook",
+                               NULL};
+    fq_state *state = fq_state_of_type(type);
+    PyObject *bus, *limits_dict;
+    double resolver_timeout, publish_timeout;
+    int debug, has_init_hook;
+    fq_limits limits;
+    if (!PyArg_ParseTupleAndKeywords(
+            args, kwargs, "O!O!ddpp:Service", keywords, state->event_bus_type,
+            &bus, &PyDict_Type, &limits_dict, &resolver_timeout,
+            &publish_timeout, &debug, &has_init_hook)
+        || read_limits(limits_dict, &limits) < 0)
+        return NULL;
+    fq_publisher *publisher = NULL;
+    fq_service_object *self = (fq_service_object *)type->tp_alloc(type, 0);
+    if (self == NULL)
+        return NULL;
+    fq_list_init(&self->tasks);
+    fq_list_init(&self->sources);
+    self->bus = Py_NewRef(bus);
+    self->debug = debug;
+    self->resolver_timeout_ns = (uint64_t)(resolver_timeout * FQ_NS_PER_S);
+    self->publish_timeout_ns = (uint64_t)(publish_timeout * FQ_NS_PER_S);
+    self->resolvers = PyDict_New();
+    self->timers = PyDict_New();
+    if (self->resolvers == NULL || self->timers == NULL
+        || fq_event_bus_connect(bus, &publisher) < 0)
+        goto fail;
+    self->reactor = fq_state_reactor(state);
+    if (self->reactor == NULL)
+        goto fail;
+    fq_status status = fq_service_new(self->reactor, publisher, &limits,
+                                      has_init_hook, &self->service);
+    if (status != FQ_OK) {
+        fq_errors_raise(state, status, NULL);
+        goto fail;
+    }
+    fq_publisher_unref(publisher);
+    return (PyObject *)self;
+fail:
+    fq_publisher_unref(publisher);
+    Py_DECREF(self);
+    return NULL;
+}
+
+/* Closes the service and waits until the reactor has let go of it; nothing of
+ * a parent's is touched in a forked child. Returns 0, or -1 with MemoryError
+ * (nothing has changed). */
+static int
+close_service(fq_service_object *self, uint16_t code, fq_str reason)
+{
+    fq_service *service = self->service;
+    fq_reactor *reactor = self->reactor;
+    if (reactor == NULL)
+        return 0;
+    if (fq_reactor_is_forked(reactor)) {
+        self->service = NULL;
+        self->reactor = NULL;
+        return 0;
+    }
+    fq_ticket *done = NULL;
+    fq_status status = FQ_OK;
+    if (service != NULL) {
+        status = fq_ticket_new(NULL, NULL, &done);
+        if (status == FQ_OK)
+            status = fq_service_close(service, code, reason, done);
+        if (status == FQ_ERR_NOMEM) {
+            fq_ticket_unref(done);
+            PyErr_NoMemory();
+            return -1;
+        }
+    }
+    self->service = NULL;
+    self->reactor = NULL;
+    Py_BEGIN_ALLOW_THREADS
+    if (service != NULL && status == FQ_OK)
+        fq_ticket_wait(done, UINT64_MAX);
+    fq_ticket_unref(done);
+    fq_service_unref(service);
+    fq_reactor_release(reactor);
+    Py_END_ALLOW_THREADS
+    return 0;
+}
+
+/* Takes the timers out of their loops. */
+static void
+cancel_timers(fq_service_object *self)
+{
+    fq_state *state = fq_state_of((PyObject *)self);
+    PyObject *timers = self->timers;
+    Py_ssize_t pos = 0;
+    PyObject *loop, *handle;
+    self->timers = PyDict_New();
+    if (self->timers == NULL)
+        PyErr_Clear();
+    while (timers != NULL && PyDict_Next(timers, &pos, &loop, &handle)) {
+        PyObject *cancel = PyObject_GetAttr(handle, state->str_cancel);
+        PyObject *result = NULL;
+        if (cancel != NULL)
+            result = PyObject_CallMethodOneArg(
+                loop, state->str_call_soon_threadsafe, cancel);
+        /* A closed loop runs no timer. */
+        if (result == NULL)
+            PyErr_Clear();
+        Py_XDECREF(result);
+        Py_XDECREF(cancel);
+    }
+    Py_XDECREF(timers);
+}
+
+static void
+service_finalize(fq_service_object *self)
+{
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    if (close_service(self, 1012, FQ_STR_LIT("Service restart")) < 0)
+        PyErr_WriteUnraisable((PyObject *)self);
+    PyErr_Restore(type, value, traceback);
+}
+
+static int
+service_traverse(fq_service_object *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->bus);
+    Py_VISIT(self->resolvers);
+    Py_VISIT(self->timers);
+    return 0;
+}
+
+static int
+service_clear(fq_service_object *self)
+{
+    Py_CLEAR(self->resolvers);
+    Py_CLEAR(self->timers);
+    return 0;
+}
+
+static void
+service_dealloc(fq_service_object *self)
+{
+    if (PyObject_CallFinalizerFromDealloc((PyObject *)self) < 0)
+        return;
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    if (self->weakrefs != NULL)
+        PyObject_ClearWeakRefs((PyObject *)self);
+    service_clear(self);
+    Py_CLEAR(self->bus);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+PyDoc_STRVAR(close_doc, "close($self, code, reason, /)\n--\n\n"
+"End everything: connections close with `code` and `reason` behind what is\n"
+"queued for them, feeds end. Returns when the engine is gone; harmless\n"
+"twice. Thread: any.");
+
+static PyObject *
+service_close(fq_service_object *self, PyObject *args)
+{
+    unsigned short code;
+    const char *reason;
+    Py_ssize_t len;
+    if (!PyArg_ParseTuple(args, "Hs#:close", &code, &reason, &len))
+        return NULL;
+    fq_str text = fq_utf8_truncate(fq_str_make(reason, (size_t)len),
+                                   FQ_CLOSE_REASON_MAX);
+    if (close_service(self, code, text) < 0)
+        return NULL;
+    cancel_timers(self);
+    Py_RETURN_NONE;
+}
+
+fq_service *
+fq_service_object_peek(PyObject *service)
+{
+    fq_service_object *self = (fq_service_object *)service;
+    if (self->service != NULL && !fq_reactor_is_forked(self->reactor))
+        return self->service;
+    fq_errors_raise_class(fq_state_of(service)->ClosedError,
+                          self->service == NULL
+                              ? "closed"
+                              : "closed: this process was forked",
+                          NULL);
+    return NULL;
+}
+
+static PyObject *
+service_get_is_open(fq_service_object *self, void *Py_UNUSED(closure))
+{
+    return PyBool_FromLong(self->service != NULL
+                           && !fq_reactor_is_forked(self->reactor));
+}
+
+/* ── resolvers ── */
+
+int
+fq_service_object_add_resolver(fq_service_object *self, PyObject *resolver,
+                               uint64_t *ptoken)
+{
+    *ptoken = 0;
+    PyObject *key = PyLong_FromUnsignedLongLong(self->last_token + 1);
+    if (key == NULL)
+        return -1;
+    int result = PyDict_SetItem(self->resolvers, key, resolver);
+    Py_DECREF(key);
+    if (result == 0)
+        *ptoken = ++self->last_token;
+    return result;
+}
+
+void
+fq_service_object_drop_resolver(fq_service_object *self, uint64_t token)
+{
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    PyObject *key = PyLong_FromUnsignedLongLong(token);
+    if (key != NULL && self->resolvers != NULL)
+        PyDict_DelItem(self->resolvers, key);
+    Py_XDECREF(key);
+    PyErr_Restore(type, value, traceback);
+}
+
+PyObject *
+fq_service_object_get_resolver(fq_service_object *self, uint64_t token)
+{
+    PyObject *key = PyLong_FromUnsignedLongLong(token);
+    PyObject *resolver = NULL;
+    if (key != NULL && self->resolvers != NULL)
+        resolver = PyDict_GetItemWithError(self->resolvers, key);
+    Py_XDECREF(key);
+    PyErr_Clear();
+    return Py_XNewRef(resolver);
+}
+
+/* Waits for what the reactor was asked; |status| is that of asking. Returns 0,
+ * or -1 with an exception. */
+static int
+await_answer(fq_state *state, fq_status status, fq_ticket *done)
+{
+    if (status == FQ_OK) {
+        int result = fq_publish_wait_ticket(done, ANSWER_TIMEOUT_NS);
+        if (result < 0)
+            return -1;
+        status = result == 0 ? FQ_ERR_TIMEOUT : done->status;
+    }
+    if (status != FQ_OK)
+        fq_errors_raise(state, status, NULL);
+    return status == FQ_OK ? 0 : -1;
+}
+
+static int
+add_field(fq_state *state, fq_service *service, const fq_field *field)
+{
+    fq_ticket *done;
+    fq_status status = fq_ticket_new(NULL, NULL, &done);
+    if (status != FQ_OK) {
+        fq_errors_raise(state, status, NULL);
+        return -1;
+    }
+    status = fq_service_field_add(service, field, done);
+    int result = await_answer(state, status, done);
+    fq_ticket_unref(done);
+    return result;
+}
+
+PyDoc_STRVAR(field_add_doc,
+"field_add($self, name, channels, resolver, returns, /)\n--\n\n"
+"Declare a field for all who subscribe later. `channels` is a tuple of names,\n"
+"`resolver` a Resolver or None, `returns` \"field\" or \"data\".");
+
+static PyObject *
+service_field_add(fq_service_object *self, PyObject *args)
+{
+    fq_state *state = fq_state_of((PyObject *)self);
+    PyObject *name, *channels, *resolver, *returns;
+    if (!PyArg_ParseTuple(args, "OO!OO:field_add", &name, &PyTuple_Type,
+                          &channels, &resolver, &returns))
+        return NULL;
+    fq_service *service = fq_service_object_peek((PyObject *)self);
+    if (service == NULL)
+        return NULL;
+    fq_str names[FQ_FIELD_CHANNELS_MAX];
+    fq_field field = {
+        .kind = FQ_FIELD_EVENT,
+        .channels = names,
+        .n_channels = (size_t)PyTuple_GET_SIZE(channels),
+    };
+    if (field.n_channels > FQ_FIELD_CHANNELS_MAX) {
+        PyErr_SetString(PyExc_ValueError, "too many channels");
+        return NULL;
+    }
+    if (fq_convert_peek_str(name, "name", &field.name) < 0
+        || fq_service_object_read_returns(returns, &field.returns) < 0)
+        return NULL;
+    for (size_t i = 0; i < field.n_channels; i++) {
+        if (fq_convert_peek_str(PyTuple_GET_ITEM(channels, (Py_ssize_t)i),
+                                "channel", &names[i])
+            < 0)
+            return NULL;
+    }
+    if (resolver != Py_None) {
+        if (!PyObject_TypeCheck(resolver, state->resolver_type)) {
+            PyErr_SetString(PyExc_TypeError, "resolver must be a Resolver");
+            return NULL;
+        }
+        bool is_source = ((fq_resolver *)resolver)->is_source;
+        field.kind = is_source ? FQ_FIELD_SOURCE : FQ_FIELD_RESOLVER;
+        if (fq_service_object_add_resolver(self, resolver, &field.token) < 0)
+            return NULL;
+    }
+    if (add_field(state, service, &field) < 0) {
+        if (field.token != 0)
+            fq_service_object_drop_resolver(self, field.token);
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+/* ── publishing ── */
+
+/* (channel, data, event_type, waits_for_calls) of publish and offer: the event
+ * and the door, one reference each. */
+static int
+read_publication(fq_service_object *self, PyObject *const *args,
+                 Py_ssize_t n_args, fq_event **pevent,
+                 fq_publisher **ppublisher, bool *pwaits)
+{
+    if (n_args != 4) {
+        PyErr_Format(PyExc_TypeError, "4 arguments are needed, not %zd",
+                     n_args);
+        return -1;
+    }
+    fq_service *service = fq_service_object_peek((PyObject *)self);
+    if (service == NULL)
+        return -1;
+    int waits = PyObject_IsTrue(args[3]);
+    if (waits < 0)
+        return -1;
+    *pwaits = waits;
+    /* The conversion may run code of the user that closes the service. */
+    *ppublisher = fq_publisher_ref(fq_service_publisher(service));
+    size_t max_bytes = fq_service_limits(service)->event_max_bytes;
+    PyObject *data = args[1] == Py_None ? NULL : args[1];
+    if (fq_publish_make_event(fq_state_of((PyObject *)self), args[0], data,
+                              args[2], max_bytes, pevent)
+        == 0)
+        return 0;
+    fq_publisher_unref(*ppublisher);
+    return -1;
+}
+
+PyDoc_STRVAR(publish_doc,
+"publish($self, channel, data, event_type, waits_for_calls, /)\n--\n\n"
+"Publish and return the id; `channel` may be an Event, data is None then.\n"
+"Where no loop runs it waits for room, and, with `waits_for_calls`, for the\n"
+"resolvers that the event calls. Thread: any.");
+
+static PyObject *
+service_publish(fq_service_object *self, PyObject *const *args,
+                Py_ssize_t n_args)
+{
+    fq_event *event;
+    fq_publisher *publisher;
+    fq_publish_how how = {.timeout_ns = self->publish_timeout_ns};
+    if (read_publication(self, args, n_args, &event, &publisher,
+                         &how.waits_for_calls)
+        < 0)
+        return NULL;
+    PyObject *id = fq_publish_blocking(fq_state_of((PyObject *)self),
+                                       publisher, event, &how);
+    fq_publisher_unref(publisher);
+    return id;
+}
+
+PyDoc_STRVAR(offer_doc,
+"offer($self, channel, data, event_type, waits_for_calls, /)\n--\n\n"
+"As publish, from a loop: the id, or a Publication to wait with.");
+
+static PyObject *
+service_offer(fq_service_object *self, PyObject *const *args,
+              Py_ssize_t n_args)
+{
+    fq_event *event;
+    fq_publisher *publisher;
+    bool waits;
+    if (read_publication(self, args, n_args, &event, &publisher, &waits) < 0)
+        return NULL;
+    PyObject *result = fq_publish_offer(fq_state_of((PyObject *)self),
+                                        publisher, event, waits);
+    fq_publisher_unref(publisher);
+    return result;
+}
+
+PyDoc_STRVAR(is_behind_doc, "is_behind()\n--\n\n"
+"True while the running loop has mail from engines that it has not seen.");
+
+static PyObject *
+service_is_behind(PyObject *type, PyObject *Py_UNUSED(ignored))
+{
+    return PyBool_FromLong(
+        fq_loop_mailbox_is_behind(fq_state_of_type((PyTypeObject *)type)));
+}
+
+PyDoc_STRVAR(is_inside_doc, "is_inside()\n--\n\n"
+"True in a resolver or a source, and in what they start.");
+
+static PyObject *
+service_is_inside(PyObject *type, PyObject *Py_UNUSED(ignored))
+{
+    return PyBool_FromLong(
+        fq_resolver_is_inside(fq_state_of_type((PyTypeObject *)type)));
+}
+
+/* ── tasks ── */
+
+static PyObject *
+service_expire(fq_service_object *self, PyObject *loop)
+{
+    if (self->timers != NULL && fq_resolver_task_expire(self, loop) < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(cancel_tasks_doc, "cancel_tasks($self, /)\n--\n\n"
+"Cancel the resolvers and close the sources that run in the running loop;\n"
+"returns their tasks, to be waited for.");
+
+static PyObject *
+service_cancel_tasks(fq_service_object *self, PyObject *Py_UNUSED(ignored))
+{
+    fq_state *state = fq_state_of((PyObject *)self);
+    PyObject *tasks = PyList_New(0);
+    PyObject *loop = PyObject_CallNoArgs(state->get_running_loop);
+    if (tasks == NULL || loop == NULL
+        || fq_resolver_task_cancel_all(self, loop, tasks) < 0
+        || fq_source_cancel_all(self, loop, tasks) < 0)
+        Py_CLEAR(tasks);
+    Py_XDECREF(loop);
+    return tasks;
+}
+
+/* ── numbers ── */
+
+PyDoc_STRVAR(metrics_doc, "metrics($self, /)\n--\n\n"
+"What was counted, by name: a snapshot that stops nobody.");
+
+static PyObject *
+service_metrics(fq_service_object *self, PyObject *Py_UNUSED(ignored))
+{
+    fq_service *service = fq_service_object_peek((PyObject *)self);
+    if (service == NULL)
+        return NULL;
+    const fq_metrics *metrics = fq_service_metrics(service);
+    const struct {
+        const char *name;
+        uint64_t value;
+    } rows[] = {
+#define METRIC_ROW(name, help) {#name, FQ_METRIC_GET(metrics, name)},
+        FQ_METRICS(METRIC_ROW)
+#undef METRIC_ROW
+        {"events_waiting",
+         fq_publisher_n_waiting(fq_service_publisher(service))},
+    };
+    PyObject *dict = PyDict_New();
+    for (size_t i = 0; i < Py_ARRAY_LENGTH(rows) && dict != NULL; i++) {
+        PyObject *value = PyLong_FromUnsignedLongLong(rows[i].value);
+        if (value == NULL
+            || PyDict_SetItemString(dict, rows[i].name, value) < 0)
+            Py_CLEAR(dict);
+        Py_XDECREF(value);
+    }
+    return dict;
+}
+
+PyDoc_STRVAR(count_doc, "count($self, channel, /)\n--\n\n"
+"How many subscriptions listen on `channel`.");
+
+static PyObject *
+service_count(fq_service_object *self, PyObject *channel)
+{
+    fq_state *state = fq_state_of((PyObject *)self);
+    fq_str name;
+    if (fq_convert_peek_str(channel, "channel", &name) < 0)
+        return NULL;
+    fq_service *service = fq_service_object_peek((PyObject *)self);
+    if (service == NULL)
+        return NULL;
+    fq_ticket *done;
+    fq_status status = fq_ticket_new(NULL, NULL, &done);
+    if (status != FQ_OK)
+        return fq_errors_raise(state, status, NULL);
+    PyObject *number = NULL;
+    status = fq_service_count(service, name, done);
+    if (await_answer(state, status, done) == 0)
+        number = PyLong_FromString(done->text->bytes, NULL, 10);
+    fq_ticket_unref(done);
+    return number;
+}
+
+/* ── the type ── */
+
+PyDoc_STRVAR(feed_doc,
+"feed($self, subscription_id, connection_id, query, operation_name,\n"
+"     variables, resolver, channels, returns, /)\n--\n\n"
+"Open a Feed. `resolver` is a Resolver or None; with one, its calls run in\n"
+"the running loop. `channels` is a tuple of names, or None: the root field's.");
+
+static PyMethodDef service_methods[] = {
+    {"field_add", (PyCFunction)service_field_add, METH_VARARGS,
+     field_add_doc},
+    {"publish", (PyCFunction)(void (*)(void))service_publish, METH_FASTCALL,
+     publish_doc},
+    {"offer", (PyCFunction)(void (*)(void))service_offer, METH_FASTCALL,
+     offer_doc},
+    {"feed", (PyCFunction)(void (*)(void))fq_feed_object_open, METH_FASTCALL,
+     feed_doc},
+    {"metrics", (PyCFunction)service_metrics, METH_NOARGS, metrics_doc},
+    {"count", (PyCFunction)service_count, METH_O, count_doc},
+    {"close", (PyCFunction)service_close, METH_VARARGS, close_doc},
+    {"cancel_tasks", (PyCFunction)service_cancel_tasks, METH_NOARGS,
+     cancel_tasks_doc},
+    {"is_behind", service_is_behind, METH_NOARGS | METH_CLASS,
+     is_behind_doc},
+    {"is_inside", service_is_inside, METH_NOARGS | METH_CLASS,
+     is_inside_doc},
+    {"default_limits", service_default_limits, METH_NOARGS | METH_STATIC,
+     default_limits_doc},
+    {"_expire", (PyCFunction)service_expire, METH_O, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyGetSetDef service_getset[] = {
+    {"is_open", (getter)service_get_is_open, NULL,
+     "False after close, and in a forked child.", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyMemberDef service_members[] = {
+    {"n_feeds", T_PYSSIZET, offsetof(fq_service_object, n_feeds), READONLY,
+     "Feeds that are open."},
+    {"bus", T_OBJECT_EX, offsetof(fq_service_object, bus), READONLY,
+     "The EventBus."},
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(fq_service_object, weakrefs),
+     READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyType_Slot service_slots[] = {
+    {Py_tp_new, service_new},
+    {Py_tp_finalize, service_finalize},
+    {Py_tp_dealloc, service_dealloc},
+    {Py_tp_traverse, service_traverse},
+    {Py_tp_clear, service_clear},
+    {Py_tp_methods, service_methods},
+    {Py_tp_getset, service_getset},
+    {Py_tp_members, service_members},
+    {Py_tp_doc, (void *)"The engine of one manager or executor."},
+    {0, NULL},
+};
+
+static PyType_Spec service_spec = {
+    .name = "fraiseql_asgi._core.Service",
+    .basicsize = sizeof(fq_service_object),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC
+             | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = service_slots,
+};
+
+int
+fq_service_object_init(PyObject *module, fq_state *state)
+{
+    state->service_type = fq_state_add_type(module, &service_spec, NULL);
+    return state->service_type == NULL ? -1 : 0;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/* The private type Service: an fq_service together with what its fields call
+ * in Python. The manager and the executor are written on it. Thread: loop (any
+ * thread that holds the GIL). */
+#ifndef FQ_PYTHON_SERVICE_OBJECT_H
+#define FQ_PYTHON_SERVICE_OBJECT_H
+
+#include "python/state.h"
+
+#include "base/list.h"
+#include "reactor/service.h"
+
+typedef struct fq_service_object {
+    PyObject_HEAD
+    fq_service *service;   /* one reference; NULL once closed */
+    fq_reactor *reactor;   /* one use; NULL once closed */
+    PyObject *bus;         /* an EventBus */
+    PyObject *resolvers;   /* dict: token -> Resolver, of fields and feeds */
+    uint64_t last_token;
+    Py_ssize_t n_feeds;    /* open feeds */
+    uint64_t publish_timeout_ns;
+    uint64_t resolver_timeout_ns;
+    bool debug;              /* clients see the text of exceptions */
+    fq_list tasks;   /* resolver calls under way, oldest (and so first to be
+                      * overdue) first: resolver_task.c */
+    fq_list sources; /* sources that run: source.c */
+    PyObject *timers; /* dict: loop -> TimerHandle for the oldest task there */
+    PyObject *weakrefs;
+} fq_service_object;
+
+/* The service behind |service| (a Service), borrowed, or NULL with a
+ * ClosedError after its end and in a forked child. */
+fq_service *
+fq_service_object_peek(PyObject *service);
+
+/* Puts |resolver| (a Resolver) where calls find it. *ptoken is never 0.
+ * Returns 0, or -1 with an exception. */
+int
+fq_service_object_add_resolver(fq_service_object *self, PyObject *resolver,
+                               uint64_t *ptoken);
+/* Harmless when it is gone. Keeps the current exception. */
+void
+fq_service_object_drop_resolver(fq_service_object *self, uint64_t token);
+
+/* The Resolver of |token|: a new reference, or NULL without an exception. */
+PyObject *
+fq_service_object_get_resolver(fq_service_object *self, uint64_t token);
+
+/* "field" or "data". Returns 0, or -1 with a ValueError. */
+int
+fq_service_object_read_returns(PyObject *returns, fq_returns *preturns);
+
+#endif
