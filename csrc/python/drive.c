@@ -133,9 +133,8 @@ wait_for_future(fq_drive *self, const fq_drive_place *place, PyObject *future)
     Py_DECREF(result);
     self->future = Py_NewRef(future);
     /* These two call their callbacks by call_soon; of others nobody knows. */
-    self->is_loops
-        = Py_IS_TYPE(future, (PyTypeObject *)state->future_type)
-          || Py_IS_TYPE(future, (PyTypeObject *)state->task_type);
+    self->is_loops = Py_IS_TYPE(future, (PyTypeObject *)state->future_type)
+                     || Py_IS_TYPE(future, (PyTypeObject *)state->task_type);
     return 0;
 }
 
@@ -168,8 +167,8 @@ wait_for(fq_drive *self, const fq_drive_place *place, PyObject *yielded)
     if (is_blocking < 0)
         return -1;
     if (!is_blocking)
-        return throw_later(self, "yield was used instead of yield from with %R",
-                           yielded);
+        return throw_later(
+            self, "yield was used instead of yield from with %R", yielded);
     return wait_for_future(self, place, yielded);
 }
 
@@ -195,10 +194,10 @@ fq_drive_step(fq_drive *self, const fq_drive_place *place, PyObject **presult)
         PyObject *exception = self->thrown;
         self->thrown = NULL;
         PyObject *result;
-        PySendResult sent
-            = exception == NULL
-                  ? PyIter_Send(self->iter, Py_None, &result)
-                  : throw_into(place->state, self->iter, exception, &result);
+        PySendResult sent = exception == NULL
+                                ? PyIter_Send(self->iter, Py_None, &result)
+                                : throw_into(place->state, self->iter,
+                                             exception, &result);
         if (sent == PYGEN_NEXT) {
             if (wait_for(self, place, result) < 0)
                 throw_current(self);
@@ -226,13 +225,27 @@ fq_drive_is_woken(fq_drive *self, PyObject *future)
     return true;
 }
 
+bool
+fq_drive_poll(fq_drive *self, fq_state *state)
+{
+    if (self->state != FQ_DRIVE_WAITING || self->future == NULL)
+        return self->state == FQ_DRIVE_READY;
+    PyObject *result = PyObject_CallMethodNoArgs(self->future,
+                                                 state->str_done);
+    if (result == NULL)
+        PyErr_Clear();
+    bool is_done = result == Py_True;
+    Py_XDECREF(result);
+    return is_done && fq_drive_is_woken(self, self->future);
+}
+
 int
 fq_drive_cancel(fq_drive *self, fq_state *state, PyObject *msg)
 {
     if (self->state != FQ_DRIVE_WAITING || self->future == NULL)
         return 0;
-    PyObject *result
-        = PyObject_CallMethodOneArg(self->future, state->str_cancel, msg);
+    PyObject *result = PyObject_CallMethodOneArg(self->future,
+                                                 state->str_cancel, msg);
     if (result == NULL)
         return -1;
     int accepted = PyObject_IsTrue(result);

@@ -16,12 +16,12 @@ typedef enum fq_drive_state {
 /* Embedded in its owner. */
 typedef struct fq_drive {
     fq_drive_state state;
-    bool is_loops;     /* the wake-up comes straight from the loop, where no
+    bool is_loops;    /* the wake-up comes straight from the loop, where no
                         * task is current */
-    PyObject *iter;    /* coroutine or iterator; NULL while idle */
-    PyObject *future;  /* what it waits for; NULL: the loop's next turn */
-    PyObject *woken;   /* the callback |future| was given */
-    PyObject *thrown;  /* the exception that fq_drive_step throws in */
+    PyObject *iter;   /* coroutine or iterator; NULL while idle */
+    PyObject *future; /* what it waits for; NULL: the loop's next turn */
+    PyObject *woken;  /* the callback |future| was given */
+    PyObject *thrown; /* the exception that fq_drive_step throws in */
 } fq_drive;
 
 typedef enum fq_drive_result {
@@ -49,13 +49,17 @@ fq_drive_start(fq_drive *self, PyObject *awaitable);
  * new reference when RETURNED, else NULL. What can be said about a bad yield
  * is thrown into the awaitable. */
 fq_drive_result
-fq_drive_step(fq_drive *self, const fq_drive_place *place,
-              PyObject **presult);
+fq_drive_step(fq_drive *self, const fq_drive_place *place, PyObject **presult);
 
 /* The callback was called with |future|: READY when it is what is waited for.
  * False for a late call, which means nothing. */
 bool
 fq_drive_is_woken(fq_drive *self, PyObject *future);
+
+/* True when it is READY, or what it waits for is done and it need not wait for
+ * the callback (it is READY then). */
+bool
+fq_drive_poll(fq_drive *self, fq_state *state);
 
 /* Cancels what it waits for, as Task.cancel does. 1: the awaitable will be
  * woken with CancelledError(msg); 0: that cannot be cancelled (now); -1 with

@@ -270,16 +270,11 @@ static PyMethodDef waker_methods[] = {
 PyDoc_STRVAR(waker_doc, "What the task of a WebSocket waits for.");
 
 static PyType_Slot waker_slots[] = {
-    {Py_tp_doc, (void *)waker_doc},
-    {Py_tp_members, waker_members},
-    {Py_tp_methods, waker_methods},
-    {Py_am_await, PyObject_SelfIter},
-    {Py_tp_iter, PyObject_SelfIter},
-    {Py_tp_iternext, waker_next},
-    {Py_tp_traverse, waker_traverse},
-    {Py_tp_clear, waker_clear},
-    {Py_tp_dealloc, waker_dealloc},
-    {0, NULL},
+    {Py_tp_doc, (void *)waker_doc},   {Py_tp_members, waker_members},
+    {Py_tp_methods, waker_methods},   {Py_am_await, PyObject_SelfIter},
+    {Py_tp_iter, PyObject_SelfIter},  {Py_tp_iternext, waker_next},
+    {Py_tp_traverse, waker_traverse}, {Py_tp_clear, waker_clear},
+    {Py_tp_dealloc, waker_dealloc},   {0, NULL},
 };
 
 static PyType_Spec waker_spec = {

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+/* Messages to and from the ASGI server. Keys and types are interned strings of
+ * the module's state. Thread: loop. */
+#include "python/asgi_message.h"
+
+#include "python/asgi_scope.h"
+#include "python/convert.h"
+
+/* A dict of two members, or NULL when |value| (stolen) is. */
+static PyObject *
+message_new(fq_state *state, PyObject *type, PyObject *name, PyObject *value)
+{
+    if (value == NULL)
+        return NULL;
+    PyObject *message = PyDict_New();
+    if (message != NULL
+        && (PyDict_SetItem(message, state->str_type, type) < 0
+            || PyDict_SetItem(message, name, value) < 0))
+        Py_CLEAR(message);
+    Py_DECREF(value);
+    return message;
+}
+
+PyObject *
+fq_asgi_message_accept(fq_state *state, bool with_subprotocol)
+{
+    return message_new(
+        state, state->ws_accept, state->str_subprotocol,
+        Py_NewRef(with_subprotocol ? state->ws_subprotocol : Py_None));
+}
+
+PyObject *
+fq_asgi_message_send(fq_state *state, const fq_queue_item *item)
+{
+    return message_new(state, state->ws_send, state->str_text,
+                       fq_convert_item_text(item));
+}
+
+PyObject *
+fq_asgi_message_close(fq_state *state, const fq_close *close)
+{
+    PyObject *message = message_new(state, state->ws_close, state->str_code,
+                                    PyLong_FromLong(close->code));
+    if (message == NULL)
+        return NULL;
+    PyObject *reason = PyUnicode_DecodeUTF8(close->reason, close->reason_len,
+                                            "replace");
+    if (reason == NULL
+        || PyDict_SetItem(message, state->str_reason, reason) < 0)
+        Py_CLEAR(message);
+    Py_XDECREF(reason);
+    return message;
+}
+
+/* The member |name| of a message, NULL without an exception when it is None or
+ * not there. */
+static PyObject *
+message_get(PyObject *message, PyObject *name)
+{
+    PyObject *value = fq_asgi_scope_get(message, name);
+    if (value == Py_None)
+        Py_CLEAR(value);
+    return value;
+}
+
+static int
+set_text(fq_str text, fq_rcbuf **ptext)
+{
+    if (fq_rcbuf_new(text, ptext) == FQ_OK)
+        return 0;
+    PyErr_NoMemory();
+    return -1;
+}
+
+/* The bytes of a str. A lone surrogate becomes the bytes that no JSON reader
+ * takes, so the protocol answers it. */
+static int
+read_str(PyObject *str, fq_rcbuf **ptext)
+{
+    Py_ssize_t len;
+    const char *utf8 = PyUnicode_AsUTF8AndSize(str, &len);
+    if (utf8 != NULL)
+        return set_text(fq_str_make(utf8, (size_t)len), ptext);
+    if (!PyErr_ExceptionMatches(PyExc_UnicodeEncodeError))
+        return -1;
+    PyErr_Clear();
+    PyObject *bytes = PyUnicode_AsEncodedString(str, "utf-8", "surrogatepass");
+    if (bytes == NULL)
+        return -1;
+    int status = set_text(
+        fq_str_make(PyBytes_AS_STRING(bytes), (size_t)PyBytes_GET_SIZE(bytes)),
+        ptext);
+    Py_DECREF(bytes);
+    return status;
+}
+
+static int
+read_bytes(PyObject *bytes, fq_rcbuf **ptext)
+{
+    Py_buffer view;
+    if (PyObject_GetBuffer(bytes, &view, PyBUF_SIMPLE) < 0)
+        return -1;
+    int status = set_text(fq_str_make(view.buf, (size_t)view.len), ptext);
+    PyBuffer_Release(&view);
+    return status;
+}
+
+static int
+read_receive(fq_state *state, PyObject *message, fq_rcbuf **ptext)
+{
+    int status = -1;
+    PyObject *data = message_get(message, state->str_text);
+    if (data != NULL && PyUnicode_Check(data))
+        status = read_str(data, ptext);
+    else if (data != NULL)
+        PyErr_Format(PyExc_TypeError, "text of websocket.receive is %.100s",
+                     Py_TYPE(data)->tp_name);
+    else if (!PyErr_Occurred()) {
+        data = message_get(message, state->str_bytes);
+        if (data != NULL)
+            status = read_bytes(data, ptext);
+        else if (!PyErr_Occurred())
+            status = set_text(FQ_STR_LIT(""), ptext);
+    }
+    Py_XDECREF(data);
+    return status;
+}
+
+/* 1 when |type| is |name|, 0 when not, -1 with an exception. */
+static int
+is_type(PyObject *type, PyObject *name)
+{
+    return type == name ? 1 : PyObject_RichCompareBool(type, name, Py_EQ);
+}
+
+int
+fq_asgi_message_read(fq_state *state, PyObject *message,
+                     fq_asgi_message_kind *pkind, fq_rcbuf **ptext)
+{
+    *ptext = NULL;
+    PyObject *type = fq_asgi_scope_get(message, state->str_type);
+    if (type == NULL) {
+        if (!PyErr_Occurred())
+            PyErr_SetString(PyExc_RuntimeError, "ASGI message without a type");
+        return -1;
+    }
+    int is_it;
+    int status = -1;
+    if ((is_it = is_type(type, state->ws_receive)) > 0) {
+        *pkind = FQ_ASGI_RECEIVE;
+        status = read_receive(state, message, ptext);
+    } else if (is_it == 0
+               && (is_it = is_type(type, state->ws_disconnect)) > 0) {
+        *pkind = FQ_ASGI_DISCONNECT;
+        status = 0;
+    } else if (is_it == 0 && (is_it = is_type(type, state->ws_connect)) > 0) {
+        *pkind = FQ_ASGI_CONNECT;
+        status = 0;
+    } else if (is_it == 0)
+        PyErr_Format(PyExc_RuntimeError,
+                     "unknown message %R in a websocket scope", type);
+    Py_DECREF(type);
+    return status;
+}
+
+/* The types of messages, and our subprotocol. */
+int
+fq_asgi_message_init(PyObject *Py_UNUSED(module), fq_state *state)
+{
+    const struct {
+        PyObject **place;
+        const char *text;
+    } names[] = {
+        {&state->ws_connect, "websocket.connect"},
+        {&state->ws_accept, "websocket.accept"},
+        {&state->ws_receive, "websocket.receive"},
+        {&state->ws_send, "websocket.send"},
+        {&state->ws_close, "websocket.close"},
+        {&state->ws_disconnect, "websocket.disconnect"},
+        {&state->ws_subprotocol, "graphql-transport-ws"},
+    };
+    for (size_t i = 0; i < Py_ARRAY_LENGTH(names); i++) {
+        *names[i].place = PyUnicode_InternFromString(names[i].text);
+        if (*names[i].place == NULL)
+            return -1;
+    }
+    return 0;
+}
