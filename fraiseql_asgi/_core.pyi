@@ -3,7 +3,7 @@
 # package. Each part of csrc/python has a section of its own here.
 
 import datetime as dt
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, NoReturn, final
 
 from typing_extensions import Self
 
@@ -11,6 +11,13 @@ from typing_extensions import Self
 
 def n_live_blocks() -> int: ...
 def fail_after(n: int, /) -> None: ...
+
+# -- errors -----------------------------------------------------------------
+
+def error_table() -> list[tuple[str, type[Exception], type[Exception]]]: ...
+def raise_request(
+    status: int, errors_json: str | None, context: dict[str, Any] = ..., /
+) -> NoReturn: ...
 
 # -- convert ----------------------------------------------------------------
 

@@ -9,43 +9,50 @@
 #include "python/convert.h"
 #include "python/parts.h"
 
-/* Where the class of a status is kept in the state; -1: a class of Python. */
+/* Where the state keeps a class of ours. */
 #define CLASS(name) offsetof(fq_state, name)
-
-typedef struct errors_row {
-    fq_status status;
-    size_t value;   /* raised for a value, the bus or a door */
-    size_t request; /* raised for a GraphQL request */
-} errors_row;
-
-/* 0 stands for ValueError: no class lies at the start of the state. */
+/* Stands for Python's own: no class of an exception lies at the start. */
 #define VALUE_ERROR ((size_t)0)
 
-static const errors_row rows[] = {
-    {FQ_ERR_SYNTAX, VALUE_ERROR, CLASS(GraphQLSyntaxError)},
-    {FQ_ERR_INVALID, VALUE_ERROR, CLASS(GraphQLValidationError)},
-    {FQ_ERR_NOT_FOUND, CLASS(UnknownSubscription), CLASS(UnknownSubscription)},
-    {FQ_ERR_EXISTS, CLASS(DuplicateSubscription),
-     CLASS(DuplicateSubscription)},
-    {FQ_ERR_LIMIT, VALUE_ERROR, CLASS(SubscriptionError)},
-    {FQ_ERR_FULL, CLASS(QueueFull), CLASS(QueueFull)},
-    {FQ_ERR_TIMEOUT, CLASS(PublishTimeout), CLASS(SubscriptionError)},
-    {FQ_ERR_CLOSED, CLASS(ClosedError), CLASS(ClosedError)},
-    {FQ_ERR_SYSTEM, CLASS(BusError), CLASS(BusError)},
-    {FQ_ERR_AGAIN, CLASS(FraiseQLError), CLASS(FraiseQLError)},
+/* docs/reference/exceptions.md shows this table; a test compares them. */
+#define ROW(status, value, request) {status, #status, value, request}
+static const struct errors_row {
+    fq_status status;
+    const char *name;
+    size_t value;   /* raised for a value, the bus or a door */
+    size_t request; /* raised for a GraphQL request */
+} rows[] = {
+    ROW(FQ_ERR_SYNTAX, VALUE_ERROR, CLASS(GraphQLSyntaxError)),
+    ROW(FQ_ERR_INVALID, VALUE_ERROR, CLASS(GraphQLValidationError)),
+    ROW(FQ_ERR_NOT_FOUND, CLASS(UnknownSubscription),
+        CLASS(UnknownSubscription)),
+    ROW(FQ_ERR_EXISTS, CLASS(DuplicateSubscription),
+        CLASS(DuplicateSubscription)),
+    ROW(FQ_ERR_LIMIT, VALUE_ERROR, CLASS(SubscriptionError)),
+    ROW(FQ_ERR_FULL, CLASS(QueueFull), CLASS(QueueFull)),
+    ROW(FQ_ERR_TIMEOUT, CLASS(PublishTimeout), CLASS(SubscriptionError)),
+    ROW(FQ_ERR_CLOSED, CLASS(ClosedError), CLASS(ClosedError)),
+    ROW(FQ_ERR_SYSTEM, CLASS(BusError), CLASS(BusError)),
+    ROW(FQ_ERR_AGAIN, CLASS(FraiseQLError), CLASS(FraiseQLError)),
 };
+
+/* Borrowed. */
+static PyObject *
+class_at(fq_state *state, size_t offset)
+{
+    if (offset == VALUE_ERROR)
+        return PyExc_ValueError;
+    return *(PyObject **)((char *)state + offset);
+}
 
 /* Borrowed. */
 static PyObject *
 class_of(fq_state *state, fq_status status, bool is_request)
 {
     for (size_t i = 0; i < Py_ARRAY_LENGTH(rows); i++) {
-        if (rows[i].status != status)
-            continue;
-        size_t offset = is_request ? rows[i].request : rows[i].value;
-        if (offset == VALUE_ERROR)
-            return PyExc_ValueError;
-        return *(PyObject **)((char *)state + offset);
+        if (rows[i].status == status)
+            return class_at(state,
+                            is_request ? rows[i].request : rows[i].value);
     }
     return state->FraiseQLError;
 }
@@ -101,31 +108,51 @@ errors_list(fq_state *state, fq_str errors_json)
     return errors;
 }
 
-/* The first message in |errors|, or the phrase of |status|. */
+/* Member |name| of |dict| when that is a dict and this a str. Borrowed; NULL
+ * without an exception. */
 static PyObject *
-errors_message(PyObject *errors, fq_status status)
+str_member(PyObject *dict, const char *name)
 {
-    if (PyList_GET_SIZE(errors) > 0
-        && PyDict_Check(PyList_GET_ITEM(errors, 0))) {
-        PyObject *message = PyDict_GetItemString(PyList_GET_ITEM(errors, 0),
-                                                 "message");
-        if (message != NULL && PyUnicode_Check(message)) {
-            Py_INCREF(message);
-            return message;
-        }
-    }
-    return PyUnicode_FromString(fq_status_str(status));
+    if (dict == NULL || !PyDict_Check(dict))
+        return NULL;
+    PyObject *value = PyDict_GetItemString(dict, name);
+    return value != NULL && PyUnicode_Check(value) ? value : NULL;
 }
 
-/* |context| with the member `errors`, where |type| takes one. */
+/* Its message, or the phrase of |status|. */
 static PyObject *
-errors_context(PyObject *type, PyObject *errors, PyObject *context)
+errors_message(PyObject *first, fq_status status)
+{
+    PyObject *message = str_member(first, "message");
+    if (message == NULL)
+        return PyUnicode_FromString(fq_status_str(status));
+    Py_INCREF(message);
+    return message;
+}
+
+/* |context| with the attributes that the errors give: all of them, and the
+ * code of the first. */
+static PyObject *
+errors_context(PyObject *type, PyObject *errors, PyObject *first,
+               PyObject *context)
 {
     PyObject *all = context == NULL ? PyDict_New() : PyDict_Copy(context);
-    if (all != NULL && PyObject_HasAttrString(type, "errors")
+    if (all == NULL)
+        return NULL;
+    if (PyObject_HasAttrString(type, "errors")
         && PyDict_SetItemString(all, "errors", errors) < 0)
-        Py_CLEAR(all);
+        goto fail;
+    PyObject *extensions = first != NULL && PyDict_Check(first)
+                               ? PyDict_GetItemString(first, "extensions")
+                               : NULL;
+    PyObject *code = str_member(extensions, "code");
+    if (code != NULL && PyDict_SetItemString(all, "code", code) < 0)
+        goto fail;
     return all;
+
+fail:
+    Py_DECREF(all);
+    return NULL;
 }
 
 PyObject *
@@ -139,8 +166,10 @@ fq_errors_raise_request(fq_state *state, fq_status status, fq_str errors_json,
     PyObject *errors = errors_list(state, errors_json);
     if (errors == NULL)
         return NULL;
-    PyObject *message = errors_message(errors, status);
-    PyObject *all = errors_context(type, errors, context);
+    PyObject *first = PyList_GET_SIZE(errors) > 0 ? PyList_GET_ITEM(errors, 0)
+                                                  : NULL;
+    PyObject *message = errors_message(first, status);
+    PyObject *all = errors_context(type, errors, first, context);
     Py_DECREF(errors);
     if (message != NULL && all != NULL)
         raise_with(type, message, all);
@@ -149,9 +178,51 @@ fq_errors_raise_request(fq_state *state, fq_status status, fq_str errors_json,
     return NULL;
 }
 
+/* The rows as (status, class for values, class for requests). */
+static PyObject *
+errors_table(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    fq_state *state = fq_state_of_module(module);
+    PyObject *table = PyList_New(0);
+    for (size_t i = 0; i < Py_ARRAY_LENGTH(rows) && table != NULL; i++) {
+        PyObject *row = Py_BuildValue("(sOO)", rows[i].name,
+                                      class_at(state, rows[i].value),
+                                      class_at(state, rows[i].request));
+        if (row == NULL || PyList_Append(table, row) < 0)
+            Py_CLEAR(table);
+        Py_XDECREF(row);
+    }
+    return table;
+}
+
+/* Raises as a refused request would. */
+static PyObject *
+errors_raise_request(PyObject *module, PyObject *args)
+{
+    int status;
+    const char *json;
+    PyObject *context = NULL;
+    if (!PyArg_ParseTuple(args, "iz|O!:raise_request", &status, &json,
+                          &PyDict_Type, &context))
+        return NULL;
+    return fq_errors_raise_request(
+        fq_state_of_module(module), (fq_status)status,
+        json == NULL ? fq_str_make(NULL, 0) : fq_str_of(json), context);
+}
+
+static PyMethodDef errors_functions[] = {
+    {"error_table", errors_table, METH_NOARGS,
+     PyDoc_STR("error_table()\n--\n\n"
+               "What is raised for each status. For tests.")},
+    {"raise_request", errors_raise_request, METH_VARARGS,
+     PyDoc_STR("raise_request(status, errors_json, context={}, /)\n--\n\n"
+               "Raise what a refused request raises. For tests.")},
+    {NULL, NULL, 0, NULL},
+};
+
 /* Fetches every class of errors.py into the state. */
 int
-fq_errors_init(PyObject *Py_UNUSED(module), fq_state *state)
+fq_errors_init(PyObject *module, fq_state *state)
 {
     static const struct {
         const char *name;
@@ -172,5 +243,7 @@ fq_errors_init(PyObject *Py_UNUSED(module), fq_state *state)
             result = -1;
     }
     Py_DECREF(errors);
+    if (result == 0)
+        result = PyModule_AddFunctions(module, errors_functions);
     return result;
 }

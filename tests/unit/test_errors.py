@@ -4,13 +4,17 @@
 from __future__ import annotations
 
 import copy
+import json
+import pathlib
 import pickle
+import re
 from typing import Any
 
 import pytest
+from leaks import assert_leaks_nothing
 
 import fraiseql_asgi
-from fraiseql_asgi import errors
+from fraiseql_asgi import _core, errors
 
 #: class -> (its base among ours, its base in Python, extensions.code)
 HIERARCHY: dict[str, tuple[str | None, type[BaseException], str | None]] = {
@@ -108,3 +112,135 @@ def test_close_connection_refuses_other_codes(code: int) -> None:
 def test_close_connection_refuses_other_types(code: Any, reason: Any) -> None:
     with pytest.raises(TypeError):
         errors.CloseConnection(code, reason)
+
+
+# -- from the core ----------------------------------------------------------
+
+STATUS = {"AGAIN": -1, "SYNTAX": -2, "INVALID": -3, "LIMIT": -6, "CLOSED": -9, "NOMEM": -101}
+ERRORS = [
+    {
+        "message": 'Cannot query field "x".',
+        "locations": [{"line": 1, "column": 2}],
+        "extensions": {"code": "VALIDATION_ERROR"},
+    },
+    {"message": "And more."},
+]
+
+
+@pytest.mark.parametrize(
+    ("status", "exception"),
+    [("SYNTAX", errors.GraphQLSyntaxError), ("INVALID", errors.GraphQLValidationError)],
+)
+def test_a_refused_request_carries_its_errors(
+    status: str, exception: type[errors.FraiseQLError]
+) -> None:
+    with pytest.raises(exception) as info:
+        _core.raise_request(STATUS[status], json.dumps(ERRORS), {"subscription_id": "s1"})
+    assert info.value.errors == ERRORS  # type: ignore[attr-defined]
+    assert info.value.subscription_id == "s1"  # type: ignore[attr-defined]
+    assert str(info.value) == 'Cannot query field "x".'
+
+
+def test_the_code_of_a_refused_request_is_that_of_its_first_error() -> None:
+    refusal = [{"message": "Too many.", "extensions": {"code": "LIMIT_REACHED"}}]
+    with pytest.raises(errors.SubscriptionError) as info:
+        _core.raise_request(STATUS["LIMIT"], json.dumps(refusal))
+    assert (info.value.code, str(info.value)) == ("LIMIT_REACHED", "Too many.")
+    assert errors.SubscriptionError.code is None
+
+
+def test_a_request_refused_without_errors_says_what_the_status_says() -> None:
+    with pytest.raises(errors.ClosedError) as info:
+        _core.raise_request(STATUS["CLOSED"], None)
+    assert str(info.value)
+    with pytest.raises(MemoryError):
+        _core.raise_request(STATUS["NOMEM"], None)
+
+
+def test_raising_leaks_nothing() -> None:
+    text = json.dumps(ERRORS)
+
+    def body() -> None:
+        with pytest.raises(errors.GraphQLSyntaxError):
+            _core.raise_request(STATUS["SYNTAX"], text, {"subscription_id": "s1"})
+        with pytest.raises(TypeError):
+            _core.raise_request(STATUS["SYNTAX"], text, {"nonsense": 1})
+        with pytest.raises(ValueError):
+            _core.raise_request(STATUS["SYNTAX"], "[")
+
+    assert_leaks_nothing(body)
+
+
+# -- the page in the reference ----------------------------------------------
+
+ROOT = pathlib.Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "reference" / "exceptions.md"
+
+
+def table(heading: str) -> list[list[str]]:
+    """The rows of the first table below a heading."""
+    section = PAGE.read_text().split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("|")][2:]
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+
+
+def names(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def test_the_reference_lists_every_exception() -> None:
+    rows = table("Exceptions")
+    assert sorted(names(row[0])[0] for row in rows) == errors.__all__
+    for name, bases, code, attributes, _ in rows:
+        exception = getattr(errors, names(name)[0])
+        assert [base.__name__ for base in exception.__bases__] == names(bases)
+        if exception is errors.CloseConnection:
+            continue
+        assert [exception.code] == (names(code) or [None]), name
+        inherited = {"code", "reason"}
+        own = set(exception.__annotations__) - inherited
+        assert sorted(own) == names(attributes), name
+
+
+def test_the_reference_says_what_each_status_becomes() -> None:
+    expected = [
+        [f"`{status}`", f"`{value.__name__}`", f"`{request.__name__}`"]
+        for status, value, request in _core.error_table()
+    ]
+    assert table("What a status of the core becomes") == expected
+
+
+def test_the_reference_lists_every_code_a_client_is_told() -> None:
+    sources = [
+        path.read_text()
+        for folder in ("graphql", "engine", "reactor", "protocol")
+        for path in (ROOT / "csrc" / folder).rglob("*.c")
+    ]
+    used = set(re.findall(r'"([A-Z]+_[A-Z_]+)"', "".join(sources)))
+    codes = {names(row[0])[0] for row in table("What a client is told")} | {"RESOLVER_ERROR"}
+    assert {code for code in used if code in CODES or code.endswith("_ERROR")} <= codes
+    assert codes == CODES
+
+
+CODES = {
+    "PARSE_ERROR",
+    "VALIDATION_ERROR",
+    "FORBIDDEN",
+    "RATE_LIMITED",
+    "LIMIT_REACHED",
+    "BUS_UNAVAILABLE",
+    "POSITION_LOST",
+    "RESOLVER_ERROR",
+}
+
+
+def test_the_reference_lists_every_close_code_of_the_protocol() -> None:
+    source = (ROOT / "csrc" / "protocol" / "graphql_transport_ws.c").read_text()
+    source += (ROOT / "csrc" / "reactor" / "session.c").read_text()
+    documented = {row[0]: names(row[1])[0] for row in table("Close codes")}
+    closings = re.findall(r"\{(\d{4}),\s*FQ_STR\(\s*\"([^\"]+)\"\)", source)
+    assert len(closings) > 5
+    for code, reason in closings:
+        assert documented[code].startswith(reason)
+    for reason in documented.values():
+        assert reason.split("<")[0].rstrip() in source
