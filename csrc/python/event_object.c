@@ -8,8 +8,6 @@
 #include <string.h>
 #include <time.h>
 
-#include <datetime.h>
-
 #include "base/clock.h"
 #include "bus/event.h"
 #include "python/convert.h"
@@ -204,23 +202,41 @@ event_get_id(PyObject *self, void *Py_UNUSED(closure))
     return fq_convert_str(fq_str_of(id));
 }
 
+/* The C API of datetime is a pointer that one interpreter may free while
+ * another still holds it, so its class is called like any other. */
+static int
+import_datetime(fq_state *state)
+{
+    PyObject *module = PyImport_ImportModule("datetime");
+    if (module == NULL)
+        return -1;
+    PyObject *timezone = PyObject_GetAttrString(module, "timezone");
+    if (timezone != NULL) {
+        Py_XSETREF(state->utc, PyObject_GetAttrString(timezone, "utc"));
+        Py_DECREF(timezone);
+    }
+    Py_XSETREF(state->datetime_type,
+               PyObject_GetAttrString(module, "datetime"));
+    Py_DECREF(module);
+    return state->utc == NULL || state->datetime_type == NULL ? -1 : 0;
+}
+
 static PyObject *
 event_get_created_at(PyObject *self, void *Py_UNUSED(closure))
 {
-    /* A pointer into the datetime module, which the process keeps. */
-    if (PyDateTimeAPI == NULL)
-        PyDateTime_IMPORT;
-    if (PyDateTimeAPI == NULL)
+    fq_state *state = fq_state_of(self);
+    if ((state->utc == NULL || state->datetime_type == NULL)
+        && import_datetime(state) < 0)
         return NULL;
     uint64_t ns = ((event_object *)self)->parts.created_at_ns;
-    time_t seconds = (time_t)(ns / 1000000000);
+    time_t seconds = (time_t)(ns / FQ_NS_PER_S);
     struct tm tm;
     if (gmtime_r(&seconds, &tm) == NULL)
         return PyErr_SetFromErrno(PyExc_OSError);
-    return PyDateTimeAPI->DateTime_FromDateAndTime(
-        tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min,
-        tm.tm_sec < 60 ? tm.tm_sec : 59, (int)(ns / 1000 % 1000000),
-        PyDateTime_TimeZone_UTC, PyDateTimeAPI->DateTimeType);
+    return PyObject_CallFunction(state->datetime_type, "iiiiiiiO",
+                                 tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday,
+                                 tm.tm_hour, tm.tm_min, tm.tm_sec,
+                                 (int)(ns % FQ_NS_PER_S / 1000), state->utc);
 }
 
 /* Adds |value| (stolen; NULL: an exception is set) to |dict|. */

@@ -61,6 +61,8 @@
     X(uuid_type)                                                              \
     X(decimal_type)                                                           \
     X(dataclass_fields)                                                       \
+    X(datetime_type)                                                          \
+    X(utc)                                                                    \
     X(get_running_loop)                                                       \
     X(future_type)                                                            \
     X(task_type)                                                              \
