@@ -22,12 +22,22 @@ from leaks import assert_leaks_nothing
 
 from fraiseql_asgi import _core
 
+Function = typing.TypeVar("Function", bound=typing.Callable[..., None])
+
+#: `make prove` runs the properties at the size that is promised.
 PROVE = os.environ.get("FRAISEQL_PROVE") == "1"
 many = settings(
     max_examples=100_000 if PROVE else 300,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
+
+
+def promised(test: Function) -> Function:
+    """Mark a test that `make prove` runs too."""
+    if PROVE:
+        test = pytest.mark.prove(pytest.mark.timeout(1800)(test))
+    return test
 
 
 def through_json(value: object) -> typing.Any:
@@ -55,7 +65,7 @@ values = st.recursive(
 )
 
 
-@pytest.mark.timeout(1200)
+@promised
 @many
 @given(values)
 def test_to_json_is_what_json_dumps_says(value: object) -> None:
@@ -63,7 +73,7 @@ def test_to_json_is_what_json_dumps_says(value: object) -> None:
     assert repr(json.loads(_core.to_json(value))) == repr(through_json(value))
 
 
-@pytest.mark.timeout(1200)
+@promised
 @many
 @given(values)
 def test_a_round_trip_is_that_of_the_json_module(value: object) -> None:
@@ -73,7 +83,7 @@ def test_a_round_trip_is_that_of_the_json_module(value: object) -> None:
 any_text = st.text(alphabet=st.characters(exclude_categories=()))
 
 
-@pytest.mark.timeout(1200)
+@promised
 @many
 @given(
     st.recursive(
