@@ -205,20 +205,17 @@ fq_dispatch_run(fq_engine *engine, uint64_t now_ns)
         return true;
     dispatch->is_running = true;
     uint64_t n_matched = 0;
-    /* An event without a listener costs something, too. */
+    /* A step is one listener, or the end of an event: one that nobody listens
+     * to costs something, too. */
     size_t n_left = dispatch->slice;
     for (; n_left > 0 && dispatch_begin(engine); n_left--) {
-        fq_sub *sub;
-        while (n_left > 1
-               && (sub = fq_channel_cursor_next(&dispatch->cursor)) != NULL) {
-            n_left--;
-            if (sub->since_seq >= dispatch->event_seq)
-                continue;
+        fq_sub *sub = fq_channel_cursor_next(&dispatch->cursor);
+        if (sub == NULL) {
+            dispatch_end(dispatch);
+        } else if (sub->since_seq < dispatch->event_seq) {
             n_matched++;
             dispatch_match(engine, sub, now_ns);
         }
-        if (!fq_channel_cursor_is_open(&dispatch->cursor))
-            dispatch_end(dispatch);
     }
     FQ_METRIC_ADD(engine->metrics, events_matched, n_matched);
     dispatch->is_running = false;

@@ -1,0 +1,511 @@
+/* SPDX-License-Identifier: MIT */
+/* The engine against a naive model, at random. The model knows one thing per
+ * subscription: the numbers of the events it must meet, in order, written
+ * down for all subscriptions at the moment an event is handed to the engine.
+ * Each delivery and each call must be for the first of them. Whatever may be
+ * done is also done from within callbacks. FQ_TEST_SEED and FQ_TEST_RUNS
+ * choose the runs; a failing one names its seed. */
+#include <stdio.h>
+
+#include "engine/engine.h"
+#include "engine/internal.h"
+
+#include "random.h"
+#include "support.h"
+
+#define N_CHANNELS 4
+#define N_SINKS 3
+#define SUBS_MAX 24
+/* Events a subscription has still to meet. */
+#define DUE_MAX 4096
+/* Callbacks below callbacks that still act. */
+#define DEPTH_MAX 2
+#define MAX_PENDING 3
+
+typedef struct model model;
+
+typedef struct model_sub {
+    bool is_live;
+    fq_sub *sub;
+    fq_sub_id id;
+    fq_field_kind kind;
+    fq_returns returns;
+    bool is_aliased;
+    unsigned channels; /* bit set */
+    uint64_t due[DUE_MAX];
+    size_t n_due;
+    bool is_calling; /* for due[0] */
+    bool is_stalled;
+    uint64_t n_values; /* a source's, so far */
+    uint32_t n_carried;
+    const char *expected; /* the payload an answer must bring; NULL: none */
+} model_sub;
+
+typedef struct model_sink {
+    fq_sink sink;
+    model *model;
+} model_sink;
+
+struct model {
+    fq_random random;
+    fq_engine *engine;
+    fq_metrics metrics;
+    model_sink sinks[N_SINKS];
+    model_sub subs[SUBS_MAX];
+    uint64_t n_events;
+    uint64_t n_done;
+    uint64_t n_matched;
+    uint64_t n_dropped;
+    int depth;
+};
+
+static const char *const channel_names[N_CHANNELS] = {"c0", "c1", "c2", "c3"};
+
+static void
+act(model *model);
+
+static model_sub *
+model_of(fq_sink *sink, fq_sub *sub)
+{
+    (void)sink;
+    model_sub *self = sub->handle;
+    assert_true(self->is_live);
+    /* Before subscribe returns it is not known yet. */
+    if (self->sub == NULL) {
+        self->sub = sub;
+        self->id = sub->id;
+    }
+    assert_ptr_equal(self->sub, sub);
+    assert_true(self->id == sub->id);
+    return self;
+}
+
+static model *
+model_of_sink(fq_sink *sink)
+{
+    return FQ_CONTAINER_OF(sink, model_sink, sink)->model;
+}
+
+/* Perhaps does something from within a callback. */
+static void
+act_inside(model *model)
+{
+    if (model->depth >= DEPTH_MAX)
+        return;
+    model->depth++;
+    while (fq_random_chance(&model->random, 6))
+        act(model);
+    model->depth--;
+}
+
+static void
+due_remove(model_sub *self, size_t i)
+{
+    assert_true(i < self->n_due);
+    self->n_due--;
+    memmove(&self->due[i], &self->due[i + 1],
+            (self->n_due - i) * sizeof(self->due[0]));
+}
+
+/* The payload of field c0 for the object {"n":|n|}. */
+static void
+payload_of(const model_sub *self, uint64_t n, char *text)
+{
+    sprintf(text, "{\"data\":{\"%s\":{\"n\":%llu}}",
+            self->is_aliased ? "alias" : "c0", (unsigned long long)n);
+}
+
+static void
+on_next(fq_sink *sink, fq_sub *sub, fq_rcbuf *payload)
+{
+    model *model = model_of_sink(sink);
+    model_sub *self = model_of(sink, sub);
+    assert_int_equal(sub->n_carried, self->n_carried);
+    sub->n_carried = self->n_carried = 0;
+    if (self->kind == FQ_FIELD_EVENT) {
+        char expected[64];
+        assert_true(self->n_due > 0);
+        payload_of(self, self->due[0], expected);
+        fq_test_assert_str(fq_rcbuf_str(payload), expected);
+        due_remove(self, 0);
+    } else {
+        assert_non_null(self->expected);
+        if (self->expected[0] == 'E')
+            assert_non_null(strstr(payload->bytes, "RESOLVER_ERROR"));
+        else
+            fq_test_assert_str(fq_rcbuf_str(payload), self->expected);
+        self->expected = NULL;
+    }
+    act_inside(model);
+}
+
+static void
+sub_ended(model_sub *self)
+{
+    self->is_live = false;
+    self->sub = NULL;
+    self->n_due = 0;
+}
+
+static void
+sub_end(model *model, model_sub *self)
+{
+    fq_sub *sub = self->sub;
+    sub_ended(self);
+    fq_engine_unsubscribe(model->engine, sub);
+}
+
+/* Answers the call of |self| with something random. */
+static void
+answer(model *model, model_sub *self)
+{
+    fq_answer_kind kind = (fq_answer_kind)fq_random_below(&model->random, 12);
+    char text[64] = "", expected[64];
+    uint64_t n = self->n_values++;
+    if (self->kind == FQ_FIELD_RESOLVER) {
+        n = self->due[0];
+        due_remove(self, 0);
+        /* A resolver has no end. */
+        if (kind > FQ_ANSWER_ERROR)
+            kind = FQ_ANSWER_VALUE;
+    } else if (kind > FQ_ANSWER_FAIL) {
+        kind = FQ_ANSWER_VALUE;
+    }
+    self->is_calling = false;
+    fq_sub_id id = self->id;
+    if (kind == FQ_ANSWER_VALUE) {
+        bool is_garbage = fq_random_chance(&model->random, 10);
+        sprintf(text,
+                is_garbage                         ? "{\"n\":"
+                : self->returns == FQ_RETURNS_DATA ? "{\"c0\":{\"n\":%llu}}"
+                                                   : "{\"n\":%llu}",
+                (unsigned long long)n);
+        payload_of(self, n, expected);
+        self->expected = is_garbage ? "E" : expected;
+    } else if (kind == FQ_ANSWER_ERROR || kind == FQ_ANSWER_FAIL) {
+        self->expected = "E";
+    }
+    fq_engine_answer(model->engine, id, kind, fq_str_of(text), 0);
+    /* Delivered before the return, whatever else has happened. */
+    if (self->is_live && self->id == id)
+        assert_null(self->expected);
+    self->expected = NULL;
+}
+
+static void
+on_call(fq_sink *sink, fq_sub *sub, fq_event *event)
+{
+    model *model = model_of_sink(sink);
+    model_sub *self = model_of(sink, sub);
+    assert_false(self->is_calling);
+    self->is_calling = true;
+    self->is_stalled = false;
+    assert_int_equal(event != NULL, self->kind == FQ_FIELD_RESOLVER);
+    if (event != NULL) {
+        yyjson_val *root = yyjson_doc_get_root(event->doc);
+        uint64_t n = yyjson_get_uint(yyjson_obj_get(root, "n"));
+        assert_true(self->n_due > 0);
+        assert_true(self->due[0] == n);
+    }
+    if (fq_random_chance(&model->random, 30))
+        answer(model, self);
+    else
+        act_inside(model);
+}
+
+static bool
+on_overflow(fq_sink *sink, fq_sub *sub)
+{
+    model *model = model_of_sink(sink);
+    model_sub *self = model_of(sink, sub);
+    assert_int_equal(self->kind, FQ_FIELD_RESOLVER);
+    if (fq_random_chance(&model->random, 30)) {
+        sub_end(model, self);
+        return false;
+    }
+    /* What is called for is no longer waiting. */
+    due_remove(self, self->is_calling ? 1 : 0);
+    self->n_carried++;
+    model->n_dropped++;
+    return true;
+}
+
+static bool
+on_has_room(fq_sink *sink, fq_sub *sub)
+{
+    model *model = model_of_sink(sink);
+    model_sub *self = model_of(sink, sub);
+    self->is_stalled = fq_random_chance(&model->random, 40);
+    return !self->is_stalled;
+}
+
+static void
+on_end(fq_sink *sink, fq_sub *sub)
+{
+    model *model = model_of_sink(sink);
+    model_sub *self = model_of(sink, sub);
+    assert_int_equal(self->kind, FQ_FIELD_SOURCE);
+    fq_sub_id id = self->id;
+    act_inside(model);
+    if (!self->is_live || self->id != id)
+        return;
+    /* The engine ends what is still there. */
+    if (fq_random_chance(&model->random, 50))
+        sub_end(model, self);
+    else
+        sub_ended(self);
+}
+
+static void
+act_subscribe(model *model)
+{
+    fq_random *random = &model->random;
+    model_sub *self = &model->subs[fq_random_below(random, SUBS_MAX)];
+    if (self->is_live)
+        return;
+    memset(self, 0, sizeof(*self));
+    uint32_t kind = fq_random_below(random, 100);
+    self->kind = kind < 55   ? FQ_FIELD_EVENT
+                 : kind < 85 ? FQ_FIELD_RESOLVER
+                             : FQ_FIELD_SOURCE;
+    self->is_aliased = fq_random_chance(random, 30);
+    if (self->kind != FQ_FIELD_EVENT && fq_random_chance(random, 30))
+        self->returns = FQ_RETURNS_DATA;
+    fq_str channels[6];
+    size_t n_channels = 1 + fq_random_below(random, 6);
+    for (size_t i = 0; i < n_channels; i++) {
+        uint32_t channel = fq_random_below(random, N_CHANNELS);
+        channels[i] = fq_str_of(channel_names[channel]);
+        if (self->kind != FQ_FIELD_SOURCE)
+            self->channels |= 1u << channel;
+    }
+    fq_subscribe_args args = {
+        .query = self->is_aliased
+                     ? FQ_STR_LIT("subscription { alias: c0 { n } }")
+                     : FQ_STR_LIT("subscription { c0 { n } }"),
+        .has_override = true,
+        .kind = self->kind,
+        .returns = self->returns,
+        .channels = channels,
+        .n_channels = n_channels,
+        .handle = self,
+    };
+    if (fq_random_chance(random, 20)) {
+        args.channels = NULL;
+        self->channels = self->kind == FQ_FIELD_SOURCE ? 0 : 1;
+    }
+    fq_gql_errors errors;
+    fq_gql_errors_init(&errors);
+    bool is_request_error;
+    fq_sub *sub;
+    self->is_live = true;
+    assert_int_equal(fq_engine_subscribe(
+                         model->engine,
+                         &model->sinks[fq_random_below(random, N_SINKS)].sink,
+                         &args, &sub, &errors, &is_request_error),
+                     FQ_OK);
+    fq_gql_errors_fini(&errors);
+    /* The first call of a source may have ended it, and the place may have
+     * been taken since; otherwise it is in the model. */
+    if (sub != NULL) {
+        self = sub->handle;
+        self->sub = sub;
+        self->id = sub->id;
+        assert_true(self->is_live);
+    }
+}
+
+static void
+count_done(fq_event *event, void *arg)
+{
+    (void)event;
+    ((model *)arg)->n_done++;
+}
+
+static void
+act_publish(model *model)
+{
+    uint32_t channel = fq_random_below(&model->random, N_CHANNELS);
+    uint64_t n = ++model->n_events;
+    char data[64];
+    sprintf(data, "{\"n\":%llu}", (unsigned long long)n);
+    fq_event *event;
+    assert_int_equal(fq_event_new(fq_str_of(channel_names[channel]),
+                                  FQ_STR_LIT("t"), fq_str_of(data), 0, 0,
+                                  &event, NULL),
+                     FQ_OK);
+    event->done_cb = count_done;
+    event->done_arg = model;
+    for (size_t i = 0; i < SUBS_MAX; i++) {
+        model_sub *self = &model->subs[i];
+        if (!self->is_live || !(self->channels & 1u << channel))
+            continue;
+        assert_true(self->n_due < DUE_MAX);
+        self->due[self->n_due++] = n;
+    }
+    fq_engine_dispatch(model->engine, event, 0);
+    fq_event_unref(event);
+}
+
+/* A random living subscription, or NULL. */
+static model_sub *
+pick(model *model)
+{
+    model_sub *self = &model->subs[fq_random_below(&model->random, SUBS_MAX)];
+    return self->is_live && self->sub != NULL ? self : NULL;
+}
+
+static void
+act_end_sink(model *model)
+{
+    fq_sink *sink
+        = &model->sinks[fq_random_below(&model->random, N_SINKS)].sink;
+    while (!fq_list_is_empty(&sink->subs))
+        sub_end(model,
+                FQ_CONTAINER_OF(sink->subs.next, fq_sub, sink_node)->handle);
+}
+
+static void
+act(model *model)
+{
+    uint32_t what = fq_random_below(&model->random, 100);
+    model_sub *self = pick(model);
+    if (what < 25)
+        act_subscribe(model);
+    else if (what < 55)
+        act_publish(model);
+    else if (what < 65 && self != NULL)
+        sub_end(model, self);
+    else if (what < 67)
+        act_end_sink(model);
+    else if (what < 80 && self != NULL && self->is_calling)
+        answer(model, self);
+    else if (what < 88 && self != NULL)
+        fq_engine_resume(model->engine, self->id);
+    else if (what < 90)
+        fq_engine_answer(model->engine, fq_random_next(&model->random),
+                         FQ_ANSWER_VALUE, FQ_STR_LIT("1"), 0);
+    else
+        fq_engine_run(model->engine, 0);
+}
+
+static void
+check(model *model)
+{
+    fq_engine_check(model->engine);
+    size_t n_live = 0, n_listening[N_CHANNELS] = {0};
+    for (size_t i = 0; i < SUBS_MAX; i++) {
+        model_sub *self = &model->subs[i];
+        if (!self->is_live)
+            continue;
+        n_live++;
+        for (size_t c = 0; c < N_CHANNELS; c++)
+            n_listening[c] += self->channels >> c & 1;
+        assert_ptr_equal(fq_engine_find(model->engine, self->id), self->sub);
+        assert_int_equal(self->sub->is_calling, self->is_calling);
+        assert_int_equal(self->sub->is_stalled, self->is_stalled);
+        assert_int_equal(self->sub->n_carried, self->n_carried);
+    }
+    size_t n_channels = 0;
+    for (size_t c = 0; c < N_CHANNELS; c++) {
+        assert_int_equal(
+            fq_engine_n_listening(model->engine, fq_str_of(channel_names[c])),
+            n_listening[c]);
+        n_channels += n_listening[c] > 0;
+    }
+    assert_int_equal(FQ_METRIC_GET(&model->metrics, subscriptions_active),
+                     n_live);
+    assert_int_equal(FQ_METRIC_GET(&model->metrics, channels_active),
+                     n_channels);
+    assert_int_equal(FQ_METRIC_GET(&model->metrics, deliveries_dropped),
+                     model->n_dropped);
+}
+
+/* Dispatches and answers until nothing is left to do. */
+static void
+settle(model *model)
+{
+    model->depth = DEPTH_MAX;
+    bool is_busy = true;
+    while (is_busy) {
+        is_busy = fq_engine_run(model->engine, 0);
+        for (size_t i = 0; i < SUBS_MAX; i++) {
+            model_sub *self = &model->subs[i];
+            if (self->is_live && self->is_calling
+                && self->kind == FQ_FIELD_RESOLVER) {
+                answer(model, self);
+                is_busy = true;
+            }
+        }
+    }
+    check(model);
+    for (size_t i = 0; i < SUBS_MAX; i++)
+        assert_int_equal(model->subs[i].n_due, 0);
+    assert_true(model->n_done == model->n_events);
+    model->depth = 0;
+}
+
+static void
+run(uint64_t seed)
+{
+    static const fq_sink_ops ops = {
+        .next = on_next,
+        .call = on_call,
+        .overflow = on_overflow,
+        .has_room = on_has_room,
+        .end = on_end,
+    };
+    static model model;
+    memset(&model, 0, sizeof(model));
+    model.random.state = seed;
+    fq_engine_limits limits = {
+        .max_plans = seed % 3, /* few, so that plans leave the cache */
+        .max_plan_bytes = 1 << 20,
+        .max_pending = seed % 2 == 0 ? MAX_PENDING : 0,
+    };
+    assert_int_equal(fq_engine_new(&limits, &model.metrics, &model.engine),
+                     FQ_OK);
+    model.engine->dispatch.slice = 1 + fq_random_below(&model.random, 8);
+    for (size_t i = 0; i < N_SINKS; i++) {
+        model.sinks[i].model = &model;
+        model.sinks[i].sink.ops = &ops;
+        fq_list_init(&model.sinks[i].sink.subs);
+    }
+    for (int i = 0; i < 300; i++) {
+        act(&model);
+        check(&model);
+        if (i % 100 == 99)
+            settle(&model);
+    }
+    for (size_t i = 0; i < SUBS_MAX; i++) {
+        if (model.subs[i].is_live)
+            sub_end(&model, &model.subs[i]);
+    }
+    check(&model);
+    fq_engine_free(model.engine);
+}
+
+static void
+test_engine_behaves_as_the_model(void **state)
+{
+    (void)state;
+    uint64_t seed = fq_random_setting("FQ_TEST_SEED", 1);
+    uint64_t n_runs = fq_random_setting("FQ_TEST_RUNS", 500);
+    for (uint64_t i = 0; i < n_runs; i++) {
+        char seed_text[32];
+        snprintf(seed_text, sizeof(seed_text), "%llu",
+                 (unsigned long long)(seed + i));
+        /* Shown by cmocka when the run fails. */
+        setenv("FQ_TEST_SEED_RUNNING", seed_text, 1);
+        run(seed + i);
+    }
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        FQ_TEST(test_engine_behaves_as_the_model),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
