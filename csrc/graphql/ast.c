@@ -86,14 +86,42 @@ number_names(fq_document *document)
     }
     for (fq_ast_fragment *fragment = document->fragments; fragment != NULL;
          fragment = fragment->next_def)
-        fragment->type_condition->name_id =
-            table_number(&table, fragment->type_condition->name);
+        fragment->type_condition->name_id = table_number(
+            &table, fragment->type_condition->name);
     for (fq_ast_inline_fragment *fragment = document->inline_fragments;
          fragment != NULL; fragment = fragment->next_inline)
         if (fragment->type_condition != NULL)
-            fragment->type_condition->name_id =
-                table_number(&table, fragment->type_condition->name);
+            fragment->type_condition->name_id = table_number(
+                &table, fragment->type_condition->name);
     document->n_names = table.n_items;
+    table_fini(&table);
+    return FQ_OK;
+}
+
+static fq_status
+number_variables(fq_document *document)
+{
+    fq_name_table table;
+    fq_status status = table_init(&table, (size_t)document->n_variables
+                                              + document->n_definitions);
+    if (status != FQ_OK)
+        return status;
+    FQ_AST_FOREACH(node, &document->definitions)
+    {
+        if (node->kind != FQ_AST_OPERATION)
+            continue;
+        const fq_ast_operation *operation = (const fq_ast_operation *)node;
+        FQ_AST_FOREACH(item, &operation->variable_definitions)
+        {
+            fq_ast_value *variable
+                = ((fq_ast_variable_definition *)item)->variable;
+            variable->variable_id = table_number(&table, variable->text);
+        }
+    }
+    for (fq_ast_value *variable = document->variables; variable != NULL;
+         variable = variable->next_variable)
+        variable->variable_id = table_number(&table, variable->text);
+    document->n_variable_names = table.n_items;
     table_fini(&table);
     return FQ_OK;
 }
@@ -101,7 +129,7 @@ number_names(fq_document *document)
 static fq_status
 link_spreads(fq_document *document)
 {
-    if (document->n_spreads == 0)
+    if (document->n_spreads == 0 && document->n_fragments == 0)
         return FQ_OK;
     fq_name_table table;
     fq_status status = table_init(&table, document->n_fragments);
@@ -114,6 +142,10 @@ link_spreads(fq_document *document)
         slot->len = fragment->name.len;
         slot->value.fragment = fragment;
     }
+    for (fq_ast_fragment *fragment = document->fragments; fragment != NULL;
+         fragment = fragment->next_def)
+        fragment->effective
+            = table_slot(&table, fragment->name)->value.fragment;
     for (fq_ast_spread *spread = document->spreads; spread != NULL;
          spread = spread->next_spread)
         spread->fragment = table_slot(&table, spread->name)->value.fragment;
@@ -125,6 +157,8 @@ fq_status
 fq_document_link(fq_document *document)
 {
     fq_status status = number_names(document);
+    if (status == FQ_OK && document->n_variables + document->n_definitions > 0)
+        status = number_variables(document);
     if (status == FQ_OK)
         status = link_spreads(document);
     return status;

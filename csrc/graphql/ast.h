@@ -51,8 +51,8 @@ typedef enum fq_ast_kind {
 /* The head of every node; |kind| says which struct below it starts. */
 typedef struct fq_ast_node {
     fq_ast_kind kind;
-    uint32_t start; /* byte offset of the first token */
-    uint32_t end;   /* one past the last token */
+    uint32_t start;           /* byte offset of the first token */
+    uint32_t end;             /* one past the last token */
     struct fq_ast_node *next; /* in the one list the node stands in */
 } fq_ast_node;
 
@@ -67,13 +67,25 @@ typedef struct fq_ast_list {
 
 /* FQ_AST_INT ... FQ_AST_ENUM, FQ_AST_VARIABLE: |text| is the number as
  * written, the string's value, the enum's or the variable's name ("true" or
- * "false" for Boolean). FQ_AST_LIST: |items| are values; FQ_AST_OBJECT:
- * |items| are fields. */
+ * "false" for Boolean). */
 typedef struct fq_ast_value {
     fq_ast_node node;
     fq_str text;
-    fq_ast_list items;
-    bool is_block; /* a string written with three quotes */
+    union {
+        struct {
+            fq_ast_list items;  /* of a list: values; of an object: fields */
+            uint32_t print_len; /* of its text, in characters; see print.c */
+            uint32_t print_newlines;
+        };
+        bool is_block; /* of a string: written with three quotes */
+        struct {
+            struct fq_ast_value *next_variable; /* the document's next use */
+            const struct fq_known_argument *expected; /* whose value it is,
+                                                       * if known; for rules */
+            uint32_t variable_id; /* equal for equal names, below
+                                   * n_variable_names; by fq_document_link */
+        };
+    };
 } fq_ast_value;
 
 /* FQ_AST_ARGUMENT and FQ_AST_OBJECT_FIELD: `name: value`. */
@@ -81,6 +93,9 @@ typedef struct fq_ast_argument {
     fq_ast_node node;
     fq_str name;
     fq_ast_value *value;
+    struct fq_ast_argument *first_same; /* the first of that name in its
+                                         * list; for the rules */
+    uint64_t value_key; /* 0: not made yet; of OverlappingFields */
 } fq_ast_argument;
 
 typedef struct fq_ast_directive {
@@ -88,6 +103,7 @@ typedef struct fq_ast_directive {
     fq_str name; /* without the @ */
     fq_ast_list arguments;
     int32_t bit; /* of a plan's conditions; see plan.c */
+    struct fq_ast_directive *next_directive; /* the document's next */
 } fq_ast_directive;
 
 /* FQ_AST_NAMED_TYPE has a name, the two others wrap |of|. */
@@ -109,7 +125,9 @@ typedef struct fq_ast_variable_definition {
 
 typedef struct fq_ast_selection_set {
     fq_ast_node node;
-    fq_ast_list selections; /* never empty */
+    fq_ast_list selections;               /* never empty */
+    struct fq_ast_selection_set *pending; /* for walks of the validator */
+    struct fq_overlap_fields *overlap;    /* of OverlappingFields */
 } fq_ast_selection_set;
 
 typedef struct fq_ast_field {
@@ -132,8 +150,12 @@ typedef struct fq_ast_fragment {
     fq_ast_type *type_condition;
     fq_ast_list directives;
     fq_ast_selection_set *selection_set;
-    uint32_t index;                   /* among the document's fragments */
-    struct fq_ast_fragment *next_def; /* the next fragment definition */
+    fq_ast_value *first_variable; /* the first use of a variable from here on,
+                                   * maybe beyond the end; or NULL */
+    uint32_t index;               /* among the document's fragments */
+    struct fq_ast_fragment *next_def;  /* the next fragment definition */
+    struct fq_ast_fragment *effective; /* the last one of that name, which
+                                        * counts; by fq_document_link */
 } fq_ast_fragment;
 
 typedef struct fq_ast_spread {
@@ -160,6 +182,7 @@ typedef struct fq_ast_operation {
     fq_ast_list variable_definitions;
     fq_ast_list directives;
     fq_ast_selection_set *selection_set;
+    fq_ast_value *first_variable; /* as in fq_ast_fragment */
 } fq_ast_operation;
 
 /* A type system definition, which no executable document may hold: what the
@@ -178,11 +201,16 @@ typedef struct fq_document {
     fq_ast_field *fields;       /* all, by next_field */
     fq_ast_spread *spreads;     /* all, by next_spread */
     fq_ast_inline_fragment *inline_fragments; /* all, by next_inline */
+    fq_ast_value *variables;                  /* all uses, by next_variable */
+    fq_ast_directive *directives;             /* all, by next_directive */
     uint32_t n_fragments;
     uint32_t n_operations;
     uint32_t n_fields;
     uint32_t n_spreads;
     uint32_t n_inline_fragments;
+    uint32_t n_variables;      /* uses */
+    uint32_t n_definitions;    /* of variables */
+    uint32_t n_variable_names; /* distinct; set by fq_document_link */
     uint32_t n_names; /* distinct keys, names of fields and type conditions;
                        * set by fq_document_link */
 } fq_document;
@@ -201,8 +229,8 @@ fq_document_offset(const fq_document *document, fq_str slice)
     return (size_t)(slice.ptr - document->source.ptr);
 }
 
-/* Numbers the names of fields and type conditions and gives every spread its
- * fragment; of several fragments of one name the last counts. Errors:
+/* Numbers the names of fields, type conditions and variables and gives every
+ * spread its fragment; of several fragments of one name the last counts. Errors:
  * FQ_ERR_NOMEM. Cost: O(fields + spreads + fragments). */
 fq_status
 fq_document_link(fq_document *document);

@@ -16,7 +16,7 @@
 #include "json/writer.h"
 
 /* A walk of this many bytes costs about as much as a line of output. */
-#define ERRORS_MARK_STEP 256
+#define ERRORS_MARK_STEP 64
 
 void
 fq_gql_errors_init(fq_gql_errors *errors)
@@ -91,8 +91,9 @@ walk(fq_gql_location at, fq_str source, size_t from, size_t to)
 {
     for (size_t i = from; i < to; i++) {
         unsigned char c = (unsigned char)source.ptr[i];
-        if (c == '\n' || (c == '\r' && !(i + 1 < source.len
-                                         && source.ptr[i + 1] == '\n'))) {
+        if (c == '\n'
+            || (c == '\r'
+                && !(i + 1 < source.len && source.ptr[i + 1] == '\n'))) {
             at.line++;
             at.column = 1;
         } else if (c < 0x80 || c >= 0xC0) {
@@ -108,8 +109,8 @@ static fq_status
 errors_mark(fq_gql_errors *errors, fq_str source)
 {
     size_t n_marks = source.len / ERRORS_MARK_STEP + 1;
-    fq_gql_location *marks =
-        FQ_ARENA_NEW_N(&errors->arena, fq_gql_location, n_marks);
+    fq_gql_location *marks = FQ_ARENA_NEW_N(&errors->arena, fq_gql_location,
+                                            n_marks);
     if (marks == NULL)
         return FQ_ERR_NOMEM;
     marks[0] = (fq_gql_location){.line = 1, .column = 1};
@@ -128,8 +129,7 @@ fq_gql_error_locate(fq_gql_errors *errors, fq_gql_error *error, fq_str source,
     FQ_CHECK(offset <= source.len);
     if (error == NULL)
         return;
-    bool is_marked = errors->marks != NULL
-                     && errors->marked.ptr == source.ptr
+    bool is_marked = errors->marks != NULL && errors->marked.ptr == source.ptr
                      && errors->marked.len == source.len;
     /* Capacity is the next power of two, so growth copies little. */
     size_t n = error->n_locations;
@@ -146,8 +146,8 @@ fq_gql_error_locate(fq_gql_errors *errors, fq_gql_error *error, fq_str source,
         return;
     }
     size_t mark = offset / ERRORS_MARK_STEP;
-    locations[n] =
-        walk(errors->marks[mark], source, mark * ERRORS_MARK_STEP, offset);
+    locations[n] = walk(errors->marks[mark], source, mark * ERRORS_MARK_STEP,
+                        offset);
     error->locations = locations;
     error->n_locations = n + 1;
 }
@@ -166,8 +166,9 @@ write_error(const fq_gql_error *error, fq_buf *buf)
     fq_buf_append_str(buf, FQ_STR_LIT("{\"message\":"));
     fq_json_write_str(buf, error->message);
     for (size_t i = 0; i < error->n_locations; i++) {
-        fq_buf_append_str(buf, i == 0 ? FQ_STR_LIT(",\"locations\":[{\"line\":")
-                                      : FQ_STR_LIT(",{\"line\":"));
+        fq_buf_append_str(buf, i == 0
+                                   ? FQ_STR_LIT(",\"locations\":[{\"line\":")
+                                   : FQ_STR_LIT(",{\"line\":"));
         fq_buf_append_uint(buf, error->locations[i].line);
         fq_buf_append_str(buf, FQ_STR_LIT(",\"column\":"));
         fq_buf_append_uint(buf, error->locations[i].column);

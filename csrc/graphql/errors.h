@@ -35,7 +35,7 @@ typedef struct fq_gql_errors {
     fq_gql_error **tail;
     size_t n_items;
     fq_status status; /* FQ_ERR_NOMEM when an error could not be kept */
-    /* Line and column of every 256th byte of the source located in last, so
+    /* Line and column of every 64th byte of the source located in last, so
      * that a place costs no walk over the whole text; NULL: none yet. */
     fq_gql_location *marks;
     fq_str marked; /* that source */
@@ -49,14 +49,12 @@ fq_gql_errors_fini(fq_gql_errors *errors);
 /* Adds one error without a location; the text is copied. Beyond the maximum
  * or without memory nothing is added. Returns it, or NULL. */
 fq_gql_error *
-fq_gql_errors_add(fq_gql_errors *errors, const char *code,
-                  const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+fq_gql_errors_add(fq_gql_errors *errors, const char *code, const char *format,
+                  ...) __attribute__((format(printf, 3, 4)));
 
 /* The same with a text that may hold any byte. */
 fq_gql_error *
-fq_gql_errors_add_str(fq_gql_errors *errors, const char *code,
-                      fq_str message);
+fq_gql_errors_add_str(fq_gql_errors *errors, const char *code, fq_str message);
 
 /* Adds the line and column of byte |offset| of |source| to |error| (NULL is
  * allowed and ignored). The first call for a source walks all of it. */

@@ -3,18 +3,23 @@
  * them. Cold: only errors come here. One thread at a time. */
 #include "graphql/inspect.h"
 
+#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "graphql/scalars.h"
 #include "json/reader.h"
+#include "json/writer.h"
 
 /* As in the reference. */
 #define INSPECT_DEPTH_MAX 2
 #define INSPECT_STR_MAX 240
 #define INSPECT_ITEMS_MAX 10
+
+/* The shortest text of a double has at most 17. */
+#define INSPECT_DIGITS_MAX 32
 
 /* Of a longer string only this many characters at either end are looked at;
  * the text shown is cut to less. */
@@ -53,12 +58,12 @@ is_printable(uint32_t point)
     static const struct {
         uint32_t first, last;
     } ranges[] = {
-        {0x7F, 0xA0},       {0xAD, 0xAD},       {0x600, 0x605},
-        {0x61C, 0x61C},     {0x6DD, 0x6DD},     {0x70F, 0x70F},
-        {0x1680, 0x1680},   {0x180E, 0x180E},   {0x2000, 0x200F},
-        {0x2028, 0x202F},   {0x205F, 0x206F},   {0x3000, 0x3000},
-        {0xD800, 0xF8FF},   {0xFEFF, 0xFEFF},   {0xFFF0, 0xFFFB},
-        {0xFFFE, 0xFFFF},   {0xE0000, 0xE00FF}, {0xE01F0, 0x10FFFF},
+        {0x7F, 0xA0},     {0xAD, 0xAD},       {0x600, 0x605},
+        {0x61C, 0x61C},   {0x6DD, 0x6DD},     {0x70F, 0x70F},
+        {0x1680, 0x1680}, {0x180E, 0x180E},   {0x2000, 0x200F},
+        {0x2028, 0x202F}, {0x205F, 0x206F},   {0x3000, 0x3000},
+        {0xD800, 0xF8FF}, {0xFEFF, 0xFEFF},   {0xFFF0, 0xFFFB},
+        {0xFFFE, 0xFFFF}, {0xE0000, 0xE00FF}, {0xE01F0, 0x10FFFF},
     };
     if (point < 0x20)
         return false;
@@ -94,8 +99,7 @@ repr_range(fq_buf *buf, const char *s, const char *end, char quote)
     while (s < end) {
         const char *start = s;
         uint32_t point = next_point(&s, end);
-        repr_point(buf, point, fq_str_make(start, (size_t)(s - start)),
-                   quote);
+        repr_point(buf, point, fq_str_make(start, (size_t)(s - start)), quote);
     }
 }
 
@@ -157,34 +161,81 @@ inspect_str(fq_buf *buf, fq_str s)
     fq_buf_fini(&text);
 }
 
-/* repr() of a float: the fewest digits that read back equal, an exponent
- * below 1e-4 and from 1e16 on. */
+/* The digits of the decimal number |text| without sign, dot and zeros at
+ * either end, and the power of ten of the first one. */
+static void
+split_decimal(fq_str text, char *digits, int *pn_digits, int *pexponent)
+{
+    int n_digits = 0;
+    int n_before_dot = -1;
+    int n_leading = 0; /* zeros before the first digit */
+    size_t i = 0;
+    for (; i < text.len && text.ptr[i] != 'e' && text.ptr[i] != 'E'; i++) {
+        char c = text.ptr[i];
+        if (c == '.')
+            n_before_dot = n_digits + n_leading;
+        else if (c == '0' && n_digits == 0)
+            n_leading++;
+        else if (c >= '0' && c <= '9' && n_digits < INSPECT_DIGITS_MAX)
+            digits[n_digits++] = c;
+    }
+    if (n_before_dot < 0)
+        n_before_dot = n_digits + n_leading;
+    int exponent = i < text.len ? atoi(text.ptr + i + 1) : 0;
+    while (n_digits > 1 && digits[n_digits - 1] == '0')
+        n_digits--;
+    if (n_digits == 0) {
+        digits[n_digits++] = '0';
+        n_leading = 0;
+        n_before_dot = 1;
+    }
+    *pn_digits = n_digits;
+    *pexponent = exponent + n_before_dot - n_leading - 1;
+}
+
+/* repr() of a float: the fewest digits that read back equal, as the JSON
+ * writer finds them, with an exponent below 1e-4 and from 1e16 on. */
 static void
 inspect_double(fq_buf *buf, double value)
 {
-    char digits[32]; /* d.ddde+xx */
-    for (int precision = 0; precision < 17; precision++) {
-        snprintf(digits, sizeof(digits), "%.*e", precision, value);
-        if (strtod(digits, NULL) == value)
-            break;
-    }
-    char *e = strchr(digits, 'e');
-    if (e == NULL) {
-        fq_buf_append_str(buf, fq_str_of(digits)); /* inf: 1e999 in JSON */
+    if (!isfinite(value)) {
+        fq_buf_append_str(buf,
+                          value > 0 ? FQ_STR_LIT("inf") : FQ_STR_LIT("-inf"));
         return;
     }
-    int exponent = atoi(e + 1);
-    int n_digits = (int)(e - digits) - (digits[0] == '-' ? 1 : 0);
-    if (n_digits > 1)
-        n_digits--; /* the dot */
-    if (exponent < -4 || exponent >= 16) {
-        fq_buf_append(buf, digits, (size_t)(e - digits));
+    fq_buf text;
+    fq_buf_init(&text);
+    fq_json_write_double(&text, fabs(value));
+    fq_buf_append_char(&text, '\0');
+    if (fq_buf_status(&text) != FQ_OK) {
+        buf->status = fq_buf_status(&text);
+        fq_buf_fini(&text);
+        return;
+    }
+    char digits[INSPECT_DIGITS_MAX];
+    int n_digits, exponent;
+    split_decimal(fq_str_make(text.ptr, text.len - 1), digits, &n_digits,
+                  &exponent);
+    fq_buf_fini(&text);
+    if (signbit(value))
+        fq_buf_append_char(buf, '-');
+    bool is_scientific = exponent < -4 || exponent >= 16;
+    int n_before_dot = is_scientific ? 1 : exponent + 1;
+    if (n_before_dot <= 0)
+        fq_buf_append_char(buf, '0');
+    for (int i = 0; i < n_before_dot; i++)
+        fq_buf_append_char(buf, i < n_digits ? digits[i] : '0');
+    if (n_digits > n_before_dot || !is_scientific)
+        fq_buf_append_char(buf, '.');
+    for (int i = n_before_dot; i < 0; i++)
+        fq_buf_append_char(buf, '0');
+    for (int i = n_before_dot > 0 ? n_before_dot : 0; i < n_digits; i++)
+        fq_buf_append_char(buf, digits[i]);
+    if (n_digits <= n_before_dot && !is_scientific)
+        fq_buf_append_char(buf, '0');
+    if (is_scientific)
         fq_buf_append_format(buf, "e%c%02d", exponent < 0 ? '-' : '+',
                              abs(exponent));
-        return;
-    }
-    int n_decimals = n_digits - 1 - exponent;
-    fq_buf_append_format(buf, "%.*f", n_decimals > 1 ? n_decimals : 1, value);
 }
 
 /* A number that was kept as it was written. */
@@ -193,7 +244,7 @@ inspect_raw(fq_buf *buf, fq_str text)
 {
     for (size_t i = 0; i < text.len; i++)
         if (text.ptr[i] == '.' || text.ptr[i] == 'e' || text.ptr[i] == 'E') {
-            inspect_double(buf, strtod(text.ptr, NULL));
+            inspect_double(buf, fq_scalar_read_number(text));
             return;
         }
     append_cut(buf, text);
@@ -275,8 +326,8 @@ inspect_val(fq_buf *buf, yyjson_val *value, int depth)
     } else if (yyjson_is_real(value)) {
         inspect_double(buf, yyjson_get_real(value));
     } else if (yyjson_is_raw(value)) {
-        inspect_raw(buf, fq_str_make(yyjson_get_raw(value),
-                                     yyjson_get_len(value)));
+        inspect_raw(buf,
+                    fq_str_make(yyjson_get_raw(value), yyjson_get_len(value)));
     } else {
         fq_buf_append_str(buf, FQ_STR_LIT("None"));
     }
@@ -286,60 +337,4 @@ void
 fq_inspect_json(fq_buf *buf, yyjson_val *value)
 {
     inspect_val(buf, value, 0);
-}
-
-/* A string as GraphQL writes it: quotes, backslashes and control characters
- * escaped. */
-static void
-literal_str(fq_buf *buf, fq_str s)
-{
-    static const char letters[] = "btn.fr"; /* from \b on; \v has none */
-    const char *at = s.ptr;
-    const char *end = s.ptr + s.len;
-    fq_buf_append_char(buf, '"');
-    while (at < end) {
-        const char *start = at;
-        uint32_t point = next_point(&at, end);
-        if (point == '"' || point == '\\')
-            fq_buf_append_format(buf, "\\%c", (char)point);
-        else if (point >= '\b' && point <= '\r' && point != '\v')
-            fq_buf_append_format(buf, "\\%c", letters[point - '\b']);
-        else if (point < 0x20 || (point >= 0x7F && point <= 0x9F))
-            fq_buf_append_format(buf, "\\u%04X", (unsigned)point);
-        else
-            fq_buf_append(buf, start, (size_t)(at - start));
-    }
-    fq_buf_append_char(buf, '"');
-}
-
-void
-fq_inspect_literal(fq_buf *buf, const fq_ast_value *literal)
-{
-    fq_ast_kind kind = literal->node.kind;
-    if (kind == FQ_AST_STRING) {
-        literal_str(buf, literal->text);
-        return;
-    }
-    if (kind == FQ_AST_VARIABLE)
-        fq_buf_append_char(buf, '$');
-    if (kind != FQ_AST_LIST && kind != FQ_AST_OBJECT) {
-        fq_buf_append_str(buf, literal->text);
-        return;
-    }
-    bool is_list = kind == FQ_AST_LIST;
-    fq_buf_append_str(buf, is_list ? FQ_STR_LIT("[") : FQ_STR_LIT("{ "));
-    FQ_AST_FOREACH(node, &literal->items)
-    {
-        if (node != literal->items.first)
-            fq_buf_append_str(buf, FQ_STR_LIT(", "));
-        const fq_ast_value *value = (const fq_ast_value *)node;
-        if (!is_list) {
-            const fq_ast_argument *field = (const fq_ast_argument *)node;
-            fq_buf_append_str(buf, field->name);
-            fq_buf_append_str(buf, FQ_STR_LIT(": "));
-            value = field->value;
-        }
-        fq_inspect_literal(buf, value);
-    }
-    fq_buf_append_str(buf, is_list ? FQ_STR_LIT("]") : FQ_STR_LIT(" }"));
 }

@@ -21,16 +21,26 @@
 #define LEXER_BAD_POINT 0xFFFFFFFFu
 
 static const char *const kind_names[FQ_TOKEN_N_KINDS] = {
-    [FQ_TOKEN_SOF] = "<SOF>",        [FQ_TOKEN_EOF] = "<EOF>",
-    [FQ_TOKEN_BANG] = "'!'",         [FQ_TOKEN_DOLLAR] = "'$'",
-    [FQ_TOKEN_AMP] = "'&'",          [FQ_TOKEN_PAREN_L] = "'('",
-    [FQ_TOKEN_PAREN_R] = "')'",      [FQ_TOKEN_SPREAD] = "'...'",
-    [FQ_TOKEN_COLON] = "':'",        [FQ_TOKEN_EQUALS] = "'='",
-    [FQ_TOKEN_AT] = "'@'",           [FQ_TOKEN_BRACKET_L] = "'['",
-    [FQ_TOKEN_BRACKET_R] = "']'",    [FQ_TOKEN_BRACE_L] = "'{'",
-    [FQ_TOKEN_PIPE] = "'|'",         [FQ_TOKEN_BRACE_R] = "'}'",
-    [FQ_TOKEN_NAME] = "Name",        [FQ_TOKEN_INT] = "Int",
-    [FQ_TOKEN_FLOAT] = "Float",      [FQ_TOKEN_STRING] = "String",
+    [FQ_TOKEN_SOF] = "<SOF>",
+    [FQ_TOKEN_EOF] = "<EOF>",
+    [FQ_TOKEN_BANG] = "'!'",
+    [FQ_TOKEN_DOLLAR] = "'$'",
+    [FQ_TOKEN_AMP] = "'&'",
+    [FQ_TOKEN_PAREN_L] = "'('",
+    [FQ_TOKEN_PAREN_R] = "')'",
+    [FQ_TOKEN_SPREAD] = "'...'",
+    [FQ_TOKEN_COLON] = "':'",
+    [FQ_TOKEN_EQUALS] = "'='",
+    [FQ_TOKEN_AT] = "'@'",
+    [FQ_TOKEN_BRACKET_L] = "'['",
+    [FQ_TOKEN_BRACKET_R] = "']'",
+    [FQ_TOKEN_BRACE_L] = "'{'",
+    [FQ_TOKEN_PIPE] = "'|'",
+    [FQ_TOKEN_BRACE_R] = "'}'",
+    [FQ_TOKEN_NAME] = "Name",
+    [FQ_TOKEN_INT] = "Int",
+    [FQ_TOKEN_FLOAT] = "Float",
+    [FQ_TOKEN_STRING] = "String",
     [FQ_TOKEN_BLOCK_STRING] = "BlockString",
 };
 
@@ -312,8 +322,7 @@ hex4_at(const fq_lexer *lexer, size_t pos)
 
 /* `\u{...}` at |pos|. */
 static fq_status
-read_escape_braced(fq_lexer *lexer, size_t pos, uint32_t *ppoint,
-                   size_t *plen)
+read_escape_braced(fq_lexer *lexer, size_t pos, uint32_t *ppoint, size_t *plen)
 {
     uint32_t point = 0;
     size_t len = 3;
@@ -394,8 +403,8 @@ read_escape(fq_lexer *lexer, size_t pos, uint32_t *ppoint, size_t *plen)
         *ppoint = '\t';
         return FQ_OK;
     default:
-        return fail_at_text(lexer, pos,
-                            "Invalid character escape sequence: '", 2);
+        return fail_at_text(lexer, pos, "Invalid character escape sequence: '",
+                            2);
     }
 }
 
@@ -541,7 +550,8 @@ decode_block_string(fq_lexer *lexer, size_t first, size_t end, fq_str *pvalue)
         return FQ_ERR_NOMEM;
     size_t len = 0;
     i = 0;
-    for (size_t pos = first; first_line != SIZE_MAX && pos <= end && i <= last_line;
+    for (size_t pos = first;
+         first_line != SIZE_MAX && pos <= end && i <= last_line;
          pos = next, i++) {
         fq_str line = block_line(lexer, pos, end, &next);
         if (i < first_line)
@@ -692,7 +702,8 @@ fq_lexer_next(fq_lexer *lexer, fq_token *ptoken)
             if (is_digit(c) || c == '-')
                 return read_number(lexer, ptoken);
             /* U+FEFF, the byte order mark, is ignored anywhere. */
-            if (c == 0xEF && starts_with(lexer, pos, FQ_STR_LIT("\xEF\xBB\xBF"))) {
+            if (c == 0xEF
+                && starts_with(lexer, pos, FQ_STR_LIT("\xEF\xBB\xBF"))) {
                 pos += 3;
                 continue;
             }

@@ -22,6 +22,8 @@ typedef struct fq_parser {
     fq_ast_field **fields_tail;
     fq_ast_spread **spreads_tail;
     fq_ast_inline_fragment **inline_fragments_tail;
+    fq_ast_value **variables_tail;
+    fq_ast_directive **directives_tail;
 } fq_parser;
 
 /* Where the next node of a list goes. */
@@ -85,8 +87,8 @@ static fq_status
 fail_limit(fq_parser *parser, size_t offset, const char *format, size_t max)
 {
     fq_gql_errors *errors = parser->lexer.errors;
-    fq_gql_error *error =
-        fq_gql_errors_add(errors, "LIMIT_REACHED", format, max);
+    fq_gql_error *error = fq_gql_errors_add(errors, "LIMIT_REACHED", format,
+                                            max);
     fq_gql_error_locate(errors, error, parser->lexer.source, offset);
     return error != NULL && errors->status == FQ_OK ? FQ_ERR_LIMIT
                                                     : FQ_ERR_NOMEM;
@@ -217,6 +219,17 @@ parse_variable(fq_parser *parser, fq_ast_value **pvariable)
     return FQ_OK;
 }
 
+/* A variable that is used, not defined. */
+static fq_status
+parse_variable_use(fq_parser *parser, fq_ast_value **pvariable)
+{
+    TRY(parse_variable(parser, pvariable));
+    *parser->variables_tail = *pvariable;
+    parser->variables_tail = &(*pvariable)->next_variable;
+    parser->document->n_variables++;
+    return FQ_OK;
+}
+
 /* A variable where only constants are allowed. */
 static fq_status
 fail_variable(fq_parser *parser)
@@ -241,7 +254,8 @@ parse_scalar(fq_parser *parser, fq_ast_kind kind, fq_ast_value **pvalue)
     if (value == NULL)
         return FQ_ERR_NOMEM;
     value->text = parser->token.value;
-    value->is_block = peek(parser, FQ_TOKEN_BLOCK_STRING);
+    if (kind == FQ_AST_STRING)
+        value->is_block = peek(parser, FQ_TOKEN_BLOCK_STRING);
     *pvalue = value;
     return advance(parser);
 }
@@ -340,7 +354,7 @@ parse_value(fq_parser *parser, bool is_const, fq_ast_value **pvalue)
     case FQ_TOKEN_DOLLAR:
         if (is_const)
             return fail_variable(parser);
-        return parse_variable(parser, pvalue);
+        return parse_variable_use(parser, pvalue);
     default:
         return fail_unexpected(parser, &parser->token);
     }
@@ -368,12 +382,14 @@ parse_arguments(fq_parser *parser, bool is_const, fq_ast_list *list)
 static fq_status
 parse_directive(fq_parser *parser, bool is_const, fq_ast_node **pnode)
 {
-    fq_ast_directive *directive =
-        NODE_NEW(parser, FQ_AST_DIRECTIVE, fq_ast_directive);
+    fq_ast_directive *directive = NODE_NEW(parser, FQ_AST_DIRECTIVE,
+                                           fq_ast_directive);
     if (directive == NULL)
         return FQ_ERR_NOMEM;
     TRY(expect(parser, FQ_TOKEN_AT));
     TRY(parse_name(parser, &directive->name));
+    *parser->directives_tail = directive;
+    parser->directives_tail = &directive->next_directive;
     TRY(parse_arguments(parser, is_const, &directive->arguments));
     node_end(parser, &directive->node);
     *pnode = &directive->node;
@@ -475,6 +491,7 @@ parse_variable_definition(fq_parser *parser, fq_ast_node **pnode)
         TRY(parse_value(parser, true, &definition->default_value));
     TRY(parse_directives(parser, true, &definition->directives));
     node_end(parser, &definition->node);
+    parser->document->n_definitions++;
     *pnode = &definition->node;
     return FQ_OK;
 }
@@ -530,8 +547,8 @@ parse_field(fq_parser *parser, fq_ast_node **pnode)
 static fq_status
 parse_spread(fq_parser *parser, uint32_t start, fq_ast_node **pnode)
 {
-    fq_ast_spread *spread =
-        NODE_NEW(parser, FQ_AST_FRAGMENT_SPREAD, fq_ast_spread);
+    fq_ast_spread *spread = NODE_NEW(parser, FQ_AST_FRAGMENT_SPREAD,
+                                     fq_ast_spread);
     if (spread == NULL)
         return FQ_ERR_NOMEM;
     spread->node.start = start;
@@ -555,8 +572,8 @@ parse_fragment(fq_parser *parser, fq_ast_node **pnode)
     bool has_condition = is_keyword(&parser->token, "on");
     if (!has_condition && peek(parser, FQ_TOKEN_NAME))
         return parse_spread(parser, start, pnode);
-    fq_ast_inline_fragment *fragment =
-        NODE_NEW(parser, FQ_AST_INLINE_FRAGMENT, fq_ast_inline_fragment);
+    fq_ast_inline_fragment *fragment = NODE_NEW(parser, FQ_AST_INLINE_FRAGMENT,
+                                                fq_ast_inline_fragment);
     if (fragment == NULL)
         return FQ_ERR_NOMEM;
     fragment->node.start = start;
@@ -579,8 +596,8 @@ static fq_status
 parse_selection_set(fq_parser *parser, fq_ast_selection_set **pset)
 {
     TRY(enter_nesting(parser));
-    fq_ast_selection_set *set =
-        NODE_NEW(parser, FQ_AST_SELECTION_SET, fq_ast_selection_set);
+    fq_ast_selection_set *set = NODE_NEW(parser, FQ_AST_SELECTION_SET,
+                                         fq_ast_selection_set);
     if (set == NULL)
         return FQ_ERR_NOMEM;
     fq_list_writer writer = list_start(&set->selections);
@@ -606,10 +623,11 @@ parse_selection_set(fq_parser *parser, fq_ast_selection_set **pset)
 static fq_status
 parse_operation(fq_parser *parser, fq_ast_node **pnode)
 {
-    fq_ast_operation *operation =
-        NODE_NEW(parser, FQ_AST_OPERATION, fq_ast_operation);
+    fq_ast_operation *operation = NODE_NEW(parser, FQ_AST_OPERATION,
+                                           fq_ast_operation);
     if (operation == NULL)
         return FQ_ERR_NOMEM;
+    fq_ast_value **variables = parser->variables_tail;
     operation->type = FQ_OPERATION_QUERY;
     if (!peek(parser, FQ_TOKEN_BRACE_L)) {
         TRY(parse_description(parser, &operation->description));
@@ -626,6 +644,7 @@ parse_operation(fq_parser *parser, fq_ast_node **pnode)
     }
     TRY(parse_selection_set(parser, &operation->selection_set));
     node_end(parser, &operation->node);
+    operation->first_variable = *variables;
     parser->document->n_operations++;
     *pnode = &operation->node;
     return FQ_OK;
@@ -636,10 +655,11 @@ parse_operation(fq_parser *parser, fq_ast_node **pnode)
 static fq_status
 parse_fragment_definition(fq_parser *parser, fq_ast_node **pnode)
 {
-    fq_ast_fragment *fragment =
-        NODE_NEW(parser, FQ_AST_FRAGMENT, fq_ast_fragment);
+    fq_ast_fragment *fragment = NODE_NEW(parser, FQ_AST_FRAGMENT,
+                                         fq_ast_fragment);
     if (fragment == NULL)
         return FQ_ERR_NOMEM;
+    fq_ast_value **variables = parser->variables_tail;
     TRY(parse_description(parser, &fragment->description));
     TRY(advance(parser));
     /* As the reference, any token of that value: also the string "on". */
@@ -651,6 +671,7 @@ parse_fragment_definition(fq_parser *parser, fq_ast_node **pnode)
     TRY(parse_directives(parser, false, &fragment->directives));
     TRY(parse_selection_set(parser, &fragment->selection_set));
     node_end(parser, &fragment->node);
+    fragment->first_variable = *variables;
     fragment->index = parser->document->n_fragments++;
     *parser->fragments_tail = fragment;
     parser->fragments_tail = &fragment->next_def;
@@ -662,8 +683,8 @@ static bool
 is_type_system_keyword(const fq_token *token)
 {
     static const char *const keywords[] = {
-        "schema", "scalar", "type",      "interface", "union",
-        "enum",   "input",  "directive",
+        "schema", "scalar", "type",  "interface",
+        "union",  "enum",   "input", "directive",
     };
     for (size_t i = 0; i < sizeof(keywords) / sizeof(keywords[0]); i++)
         if (is_keyword(token, keywords[i]))
@@ -675,8 +696,8 @@ is_type_system_keyword(const fq_token *token)
 static fq_status
 parse_type_system(fq_parser *parser, fq_ast_node **pnode)
 {
-    fq_ast_type_system *definition =
-        NODE_NEW(parser, FQ_AST_TYPE_SYSTEM, fq_ast_type_system);
+    fq_ast_type_system *definition = NODE_NEW(parser, FQ_AST_TYPE_SYSTEM,
+                                              fq_ast_type_system);
     if (definition == NULL)
         return FQ_ERR_NOMEM;
     fq_ast_value *description;
@@ -778,6 +799,8 @@ fq_parse(fq_str text, const fq_document_limits *limits, fq_document *document,
         .fields_tail = &document->fields,
         .spreads_tail = &document->spreads,
         .inline_fragments_tail = &document->inline_fragments,
+        .variables_tail = &document->variables,
+        .directives_tail = &document->directives,
     };
     size_t max_bytes = parser.limits->max_bytes;
     if (max_bytes == 0 || max_bytes > UINT32_MAX)

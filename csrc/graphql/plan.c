@@ -36,7 +36,7 @@ struct fq_plan {
     uint32_t n_conditions;
     fq_document document;
     const fq_ast_operation *operation;
-    const fq_ast_field *root; /* the first field of the operation */
+    const fq_ast_field *root;      /* the first field of the operation */
     fq_plan_condition *conditions; /* by bit */
     fq_variable_table variables;
     fq_collect_scratch scratch;
@@ -89,12 +89,12 @@ walk_directives(fq_plan_walk *walk, const fq_ast_list *directives)
         fq_ast_directive *directive = (fq_ast_directive *)node;
         directive->bit = -1;
         /* Validation leaves @skip and @include their one argument. */
-        const fq_ast_argument *argument =
-            (const fq_ast_argument *)directive->arguments.first;
+        const fq_ast_argument *argument = (const fq_ast_argument *)
+                                              directive->arguments.first;
         if (argument == NULL || argument->value->node.kind != FQ_AST_VARIABLE)
             continue;
-        uint32_t place =
-            fq_variable_table_find(&plan->variables, argument->value->text);
+        uint32_t place = fq_variable_table_find(&plan->variables,
+                                                argument->value->text);
         if (place == UINT32_MAX)
             continue;
         if (walk->bit_of[place] == 0) {
@@ -139,8 +139,8 @@ walk_set(fq_plan_walk *walk, const fq_ast_selection_set *set)
             cost.n_fields = add_saturating(cost.n_fields, 1);
             cost.depth++;
         } else if (node->kind == FQ_AST_INLINE_FRAGMENT) {
-            const fq_ast_inline_fragment *fragment =
-                (const fq_ast_inline_fragment *)node;
+            const fq_ast_inline_fragment *fragment
+                = (const fq_ast_inline_fragment *)node;
             walk_directives(walk, &fragment->directives);
             cost = walk_set(walk, fragment->selection_set);
         } else {
@@ -159,8 +159,8 @@ static fq_status
 fail_limit(fq_plan *plan, fq_gql_errors *errors, const char *format,
            size_t max)
 {
-    fq_gql_error *error =
-        fq_gql_errors_add(errors, "LIMIT_REACHED", format, max);
+    fq_gql_error *error = fq_gql_errors_add(errors, "LIMIT_REACHED", format,
+                                            max);
     fq_gql_error_locate(errors, error, plan->document.source,
                         plan->operation->node.start);
     return errors->status == FQ_OK ? FQ_ERR_LIMIT : FQ_ERR_NOMEM;
@@ -175,8 +175,8 @@ plan_walk(fq_plan *plan, const fq_document_limits *limits,
     uint32_t n_variables = plan->variables.n_items;
     fq_plan_walk walk = {
         .plan = plan,
-        .fragments =
-            FQ_ARENA_NEW_N(arena, fq_cost, plan->document.n_fragments),
+        .fragments = FQ_ARENA_NEW_N(arena, fq_cost,
+                                    plan->document.n_fragments),
         .bit_of = FQ_ARENA_NEW_N(arena, uint32_t, n_variables),
     };
     plan->conditions = FQ_ARENA_NEW_N(arena, fq_plan_condition, n_variables);
@@ -223,8 +223,7 @@ plan_choose(fq_plan *plan, fq_str name, bool label, fq_gql_errors *errors)
     if (name.ptr != NULL) {
         fq_buf message;
         fq_buf_init(&message);
-        fq_buf_append_str(&message,
-                          FQ_STR_LIT("Unknown operation named '"));
+        fq_buf_append_str(&message, FQ_STR_LIT("Unknown operation named '"));
         fq_buf_append_str(&message, name);
         fq_buf_append_str(&message, FQ_STR_LIT("'."));
         if (fq_buf_status(&message) == FQ_OK)
@@ -250,10 +249,10 @@ first_field(const fq_ast_selection_set *set)
 {
     const fq_ast_node *node = set->selections.first;
     while (node->kind != FQ_AST_FIELD) {
-        const fq_ast_selection_set *inner =
-            node->kind == FQ_AST_INLINE_FRAGMENT
-                ? ((const fq_ast_inline_fragment *)node)->selection_set
-                : ((const fq_ast_spread *)node)->fragment->selection_set;
+        const fq_ast_selection_set *inner
+            = node->kind == FQ_AST_INLINE_FRAGMENT
+                  ? ((const fq_ast_inline_fragment *)node)->selection_set
+                  : ((const fq_ast_spread *)node)->fragment->selection_set;
         node = inner->selections.first;
     }
     return (const fq_ast_field *)node;
@@ -340,8 +339,8 @@ fq_plan_n_bytes(const fq_plan *plan)
     size_t n_bytes = sizeof(*plan) + plan->document.arena.n_bytes;
     FQ_LIST_FOREACH(node, (fq_list *)&plan->variants)
     {
-        const fq_plan_variant *variant =
-            FQ_CONTAINER_OF(node, fq_plan_variant, node);
+        const fq_plan_variant *variant = FQ_CONTAINER_OF(node, fq_plan_variant,
+                                                         node);
         n_bytes += sizeof(*variant) + n_words(plan) * sizeof(uint64_t)
                    + variant->projection.memo.n_bytes;
     }
@@ -410,8 +409,7 @@ variant_share(fq_plan *plan, fq_plan_variant *variant)
     size_t n_bytes = n_words(plan) * sizeof(variant->bits[0]);
     FQ_LIST_FOREACH(node, &plan->variants)
     {
-        fq_plan_variant *known =
-            FQ_CONTAINER_OF(node, fq_plan_variant, node);
+        fq_plan_variant *known = FQ_CONTAINER_OF(node, fq_plan_variant, node);
         if (n_bytes > 0 && memcmp(known->bits, variant->bits, n_bytes) != 0)
             continue;
         fq_plan_variant_unref(variant);
@@ -452,8 +450,8 @@ fq_plan_bind(fq_plan *plan, yyjson_val *variables, fq_binding *pbinding,
     *pbinding = (fq_binding){NULL, NULL, NULL};
     fq_plan_variant *variant = NULL;
     fq_variable_values values;
-    fq_status status =
-        fq_variables_coerce(&plan->variables, variables, &values, errors);
+    fq_status status = fq_variables_coerce(&plan->variables, variables,
+                                           &values, errors);
     if (status != FQ_OK)
         goto out;
     variant = variant_new(plan);

@@ -63,7 +63,7 @@ fq_plan_n_bytes(const fq_plan *plan);
 typedef struct fq_binding {
     fq_plan_variant *variant; /* one reference (keeps the plan too) */
     fq_rcbuf *variables;      /* the coerced variables, a JSON object */
-    fq_rcbuf *args;           /* the root field's coerced arguments, likewise */
+    fq_rcbuf *args; /* the root field's coerced arguments, likewise */
 } fq_binding;
 
 /* Coerces |variables| (an object, or NULL for none) and selects the variant.

@@ -18,7 +18,7 @@ typedef struct fq_cache_entry {
     fq_list node;                /* in fq_plan_cache.by_use */
     struct fq_cache_entry *next; /* in its bucket */
     uint64_t hash;
-    fq_plan *plan; /* one reference */
+    fq_plan *plan;  /* one reference */
     size_t n_bytes; /* charged: the plan when it was made, and this */
     bool label;
     fq_str query;
@@ -123,8 +123,8 @@ cache_add(fq_plan_cache *cache, uint64_t hash, fq_str query,
         return;
     while (cache->n_plans >= cache->max_plans
            || cache->n_bytes > cache->max_bytes - n_charged)
-        cache_remove(cache, FQ_CONTAINER_OF(cache->by_use.next,
-                                            fq_cache_entry, node));
+        cache_remove(
+            cache, FQ_CONTAINER_OF(cache->by_use.next, fq_cache_entry, node));
     *entry = (fq_cache_entry){
         .hash = hash,
         .plan = fq_plan_ref(plan),
@@ -135,8 +135,8 @@ cache_add(fq_plan_cache *cache, uint64_t hash, fq_str query,
     if (query.len > 0)
         memcpy(entry->text, query.ptr, query.len);
     if (operation_name.ptr != NULL) {
-        entry->operation_name =
-            fq_str_make(entry->text + query.len, operation_name.len);
+        entry->operation_name = fq_str_make(entry->text + query.len,
+                                            operation_name.len);
         memcpy(entry->text + query.len, operation_name.ptr,
                operation_name.len);
     }
@@ -153,8 +153,8 @@ fq_plan_cache_get(fq_plan_cache *cache, fq_str query, fq_str operation_name,
                   fq_plan **pplan, fq_gql_errors *errors)
 {
     uint64_t hash = cache_hash(query, operation_name, label);
-    fq_cache_entry *entry =
-        cache_find(cache, hash, query, operation_name, label);
+    fq_cache_entry *entry = cache_find(cache, hash, query, operation_name,
+                                       label);
     if (entry != NULL) {
         fq_list_remove(&entry->node);
         fq_list_push_back(&cache->by_use, &entry->node);

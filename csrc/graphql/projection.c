@@ -57,9 +57,9 @@ typedef struct fq_shape_field {
 
 typedef struct fq_shape {
     fq_shape_field *fields;
-    fq_str *names; /* by slot: the distinct member names wanted */
+    fq_str *names;       /* by slot: the distinct member names wanted */
     yyjson_val **values; /* by slot, during one object */
-    uint32_t *table; /* slots by hash, open addressing; NULL: few slots */
+    uint32_t *table;     /* slots by hash, open addressing; NULL: few slots */
     uint32_t table_mask;
     uint32_t n_fields;
     uint32_t n_slots;
@@ -99,8 +99,8 @@ fq_collect_scratch_init(fq_collect_scratch *scratch, fq_document *document)
         .name_marks = FQ_ARENA_NEW_N(arena, uint32_t, n_names),
         .name_values = FQ_ARENA_NEW_N(arena, uint32_t, n_names),
         .condition_marks = FQ_ARENA_NEW_N(arena, uint32_t, n_names),
-        .fragment_marks =
-            FQ_ARENA_NEW_N(arena, uint32_t, document->n_fragments),
+        .fragment_marks = FQ_ARENA_NEW_N(arena, uint32_t,
+                                         document->n_fragments),
         .fields = FQ_ARENA_NEW_N(arena, fq_collected_field, n_names),
     };
     return scratch->name_marks != NULL && scratch->name_values != NULL
@@ -197,8 +197,8 @@ collect_condition(fq_collector *collector, const fq_ast_type *condition,
         || !scratch_mark(scratch, scratch->condition_marks,
                          condition->name_id))
         return FQ_OK;
-    fq_shape_case *new_case =
-        FQ_ARENA_NEW(&collector->projection->memo, fq_shape_case);
+    fq_shape_case *new_case = FQ_ARENA_NEW(&collector->projection->memo,
+                                           fq_shape_case);
     if (new_case == NULL)
         return FQ_ERR_NOMEM;
     new_case->type_name = condition->name;
@@ -224,8 +224,8 @@ collect_field(fq_collector *collector, const fq_ast_field *field)
     fq_set_ref *ref = FQ_ARENA_NEW(&collector->projection->memo, fq_set_ref);
     if (ref == NULL)
         return FQ_ERR_NOMEM;
-    fq_collected_field *collected =
-        &scratch->fields[scratch->name_values[key]];
+    fq_collected_field *collected
+        = &scratch->fields[scratch->name_values[key]];
     ref->set = field->selection_set;
     *collected->sets_tail = ref;
     collected->sets_tail = &ref->next;
@@ -248,8 +248,8 @@ collect_set(fq_collector *collector, const fq_ast_selection_set *set)
             if (fq_directives_include(&field->directives, bits))
                 status = collect_field(collector, field);
         } else if (node->kind == FQ_AST_INLINE_FRAGMENT) {
-            const fq_ast_inline_fragment *fragment =
-                (const fq_ast_inline_fragment *)node;
+            const fq_ast_inline_fragment *fragment
+                = (const fq_ast_inline_fragment *)node;
             if (!fq_directives_include(&fragment->directives, bits))
                 continue;
             status = collect_condition(collector, fragment->type_condition,
@@ -322,8 +322,8 @@ shape_set_field(fq_shape_field *field, fq_arena *arena,
     memcpy(prefix + 2 + key.len, "\":", 2);
     field->prefix = prefix;
     field->prefix_len = (uint32_t)key.len + 4;
-    field->is_typename =
-        fq_str_eq(collected->node->name, FQ_STR_LIT("__typename"));
+    field->is_typename = fq_str_eq(collected->node->name,
+                                   FQ_STR_LIT("__typename"));
     if (collected->sets == NULL)
         return FQ_OK;
     field->child = FQ_ARENA_NEW(arena, fq_selection);
@@ -345,8 +345,7 @@ shape_new(fq_projection *projection, uint32_t n_fields, fq_shape **pshape)
     shape->fields = FQ_ARENA_NEW_N(arena, fq_shape_field, n_fields);
     shape->names = FQ_ARENA_NEW_N(arena, fq_str, n_fields);
     shape->values = FQ_ARENA_NEW_N(arena, yyjson_val *, n_fields);
-    if (shape->fields == NULL || shape->names == NULL
-        || shape->values == NULL)
+    if (shape->fields == NULL || shape->names == NULL || shape->values == NULL)
         return FQ_ERR_NOMEM;
     shape->n_fields = n_fields;
     scratch_restart(scratch);
@@ -466,8 +465,7 @@ write_object(fq_projection *projection, fq_selection *selection,
         status = selection_shape(projection, selection, fq_str_make(NULL, 0),
                                  &shape);
     if (status == FQ_OK && selection->cases != NULL) {
-        yyjson_val *type_name =
-            fq_json_get(object, FQ_STR_LIT("__typename"));
+        yyjson_val *type_name = fq_json_get(object, FQ_STR_LIT("__typename"));
         if (yyjson_is_str(type_name))
             status = selection_shape(projection, selection,
                                      fq_json_str(type_name), &shape);

@@ -60,8 +60,7 @@ fq_projection_fini(fq_projection *projection);
  * FQ_ERR_NOMEM, what fq_buf_status() says. Cost: O(fields + members), no
  * allocation but |buf|'s own once every kind of object has been met. */
 fq_status
-fq_projection_write(fq_projection *projection, yyjson_val *value,
-                    fq_buf *buf);
+fq_projection_write(fq_projection *projection, yyjson_val *value, fq_buf *buf);
 
 /* False when a @skip or @include among |directives| leaves its node out;
  * |bits| as in fq_projection. */

@@ -1,10 +1,634 @@
 /* SPDX-License-Identifier: MIT */
+/* The walk, and what rules share. One thread at a time.
+ *
+ * The parser bounds nesting within a definition, so the walk recurses. Before
+ * it enters a definition it checks that nesting through fragments is bounded
+ * as well (FQ_GRAPHQL_NESTING_MAX): rules, limits and projection rely on it.
+ * What hostile documents can still make expensive is metered: a validation
+ * that spends more than its budget ends with `Validation aborted.`, as the
+ * reference's does. */
 #include "graphql/validator.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/map.h"
+#include "graphql/parser.h"
+#include "graphql/rules/rules.h"
+
+/* Of as many arguments or fewer all pairs are compared. */
+#define SMALL_LIST_MAX 8
+
+/* In the reference's order, which is the order of errors at one node. */
+static const fq_rule *const rules[] = {
+    &fq_rule_executable_definitions,
+    &fq_rule_unique_operation_names,
+    &fq_rule_lone_anonymous_operation,
+    &fq_rule_single_field_subscriptions,
+    &fq_rule_unique_fragment_names,
+    &fq_rule_known_fragment_names,
+    &fq_rule_no_unused_fragments,
+    &fq_rule_no_fragment_cycles,
+    &fq_rule_unique_variable_names,
+    &fq_rule_no_undefined_variables,
+    &fq_rule_no_unused_variables,
+    &fq_rule_known_directives,
+    &fq_rule_unique_directives_per_location,
+    &fq_rule_known_argument_names,
+    &fq_rule_unique_argument_names,
+    &fq_rule_values_of_correct_type,
+    &fq_rule_provided_required_arguments,
+    &fq_rule_variables_in_allowed_position,
+    &fq_rule_overlapping_fields_can_be_merged,
+    &fq_rule_unique_input_field_names,
+};
+
+#define N_RULES (sizeof(rules) / sizeof(rules[0]))
+
+/* The walk's own state. */
+typedef struct fq_rule_walk {
+    fq_validation *validation;
+    void *states[N_RULES];
+    size_t *depths; /* by index of a fragment: selection sets nested in it,
+                     * through fragments too */
+} fq_rule_walk;
+
+fq_gql_error *
+fq_validation_report_str(fq_validation *validation, fq_str message)
+{
+    if (validation->is_aborted)
+        return NULL;
+    fq_gql_error *error;
+    if (validation->n_errors++ < FQ_VALIDATION_ERRORS_MAX) {
+        error = fq_gql_errors_add_str(validation->errors, "VALIDATION_ERROR",
+                                      message);
+    } else {
+        fq_gql_errors_add(validation->errors, "VALIDATION_ERROR",
+                          "Too many validation errors, error limit reached. "
+                          "Validation aborted.");
+        validation->is_aborted = true;
+        error = NULL;
+    }
+    if (validation->errors->status != FQ_OK)
+        fq_validation_fail(validation);
+    return error;
+}
+
+fq_gql_error *
+fq_validation_report(fq_validation *validation, const char *format, ...)
+{
+    if (validation->is_aborted)
+        return NULL;
+    va_list args, again;
+    va_start(args, format);
+    va_copy(again, args);
+    int len = vsnprintf(NULL, 0, format, args);
+    FQ_CHECK(len >= 0);
+    char *text = fq_arena_alloc(&validation->arena, (size_t)len + 1);
+    if (text != NULL)
+        vsnprintf(text, (size_t)len + 1, format, again);
+    va_end(again);
+    va_end(args);
+    if (text == NULL) {
+        fq_validation_fail(validation);
+        return NULL;
+    }
+    return fq_validation_report_str(validation,
+                                    fq_str_make(text, (size_t)len));
+}
+
+static void
+validation_locate_at(fq_validation *validation, fq_gql_error *error,
+                     size_t offset)
+{
+    fq_gql_error_locate(validation->errors, error,
+                        validation->document->source, offset);
+    if (validation->errors->status != FQ_OK)
+        fq_validation_fail(validation);
+}
+
+void
+fq_validation_locate(fq_validation *validation, fq_gql_error *error,
+                     const fq_ast_node *node)
+{
+    validation_locate_at(validation, error, node->start);
+}
+
+void
+fq_validation_locate_name(fq_validation *validation, fq_gql_error *error,
+                          fq_str name)
+{
+    validation_locate_at(validation, error,
+                         fq_document_offset(validation->document, name));
+}
+
+void
+fq_validation_abort(fq_validation *validation)
+{
+    if (validation->is_aborted)
+        return;
+    validation->is_aborted = true;
+    validation->n_errors++;
+    fq_gql_errors_add(validation->errors, "VALIDATION_ERROR",
+                      "Validation aborted.");
+    if (validation->errors->status != FQ_OK)
+        fq_validation_fail(validation);
+}
+
+void
+fq_validation_fail(fq_validation *validation)
+{
+    validation->is_aborted = true;
+    validation->status = FQ_ERR_NOMEM;
+}
+
+bool
+fq_validation_spend(fq_validation *validation, size_t n)
+{
+    if (n > validation->n_work_left) {
+        validation->n_work_left = 0;
+        fq_validation_abort(validation);
+        return false;
+    }
+    validation->n_work_left -= n;
+    return !validation->is_aborted;
+}
+
+void *
+fq_validation_alloc(fq_validation *validation, size_t n_bytes)
+{
+    void *block = fq_arena_alloc_zero(&validation->arena, n_bytes);
+    if (block == NULL)
+        fq_validation_fail(validation);
+    return block;
+}
+
+/* Enters |fragment| into |reached| unless it is there. */
+static void
+reach_add(fq_validation *validation, const fq_ast_spread *spread)
+{
+    const fq_ast_fragment *fragment = spread->fragment;
+    if (fragment == NULL
+        || validation->reached_marks[fragment->index]
+               == validation->reach_generation)
+        return;
+    validation->reached_marks[fragment->index] = validation->reach_generation;
+    validation->reached[validation->n_reached++] = fragment;
+}
+
+void
+fq_validation_reach(fq_validation *validation,
+                    const fq_ast_operation *operation)
+{
+    if (validation->reached_from == operation)
+        return;
+    validation->reached_from = operation;
+    validation->n_reached = 0;
+    validation->reach_generation++;
+    const fq_definition *definition = validation->operations;
+    while (definition->node != &operation->node)
+        definition++;
+    for (uint32_t i = 0; i < definition->n_spreads; i++)
+        reach_add(validation, definition->spreads[i]);
+    if (!fq_validation_spend(validation, definition->n_spreads))
+        return;
+    /* The list grows while it is walked. */
+    for (uint32_t i = 0; i < validation->n_reached; i++) {
+        definition = &validation->fragments[validation->reached[i]->index];
+        for (uint32_t j = 0; j < definition->n_spreads; j++)
+            reach_add(validation, definition->spreads[j]);
+        if (!fq_validation_spend(validation, 1 + definition->n_spreads))
+            return;
+    }
+}
+
+/* Calls |use_cb| for the uses from |variable| on that lie in |node|. */
+static void
+each_use_in(fq_validation *validation, const fq_ast_node *node,
+            const fq_ast_value *variable,
+            void (*use_cb)(fq_validation *, void *, const fq_ast_value *),
+            void *arg)
+{
+    for (; variable != NULL && variable->node.start < node->end;
+         variable = variable->next_variable) {
+        if (!fq_validation_spend(validation, 1))
+            return;
+        use_cb(validation, arg, variable);
+    }
+}
+
+void
+fq_validation_each_use(fq_validation *validation,
+                       const fq_ast_operation *operation,
+                       void (*use_cb)(fq_validation *validation, void *arg,
+                                      const fq_ast_value *variable),
+                       void *arg)
+{
+    fq_validation_reach(validation, operation);
+    each_use_in(validation, &operation->node, operation->first_variable,
+                use_cb, arg);
+    for (uint32_t i = 0; i < validation->n_reached; i++) {
+        if (validation->is_aborted || !fq_validation_spend(validation, 1))
+            return;
+        const fq_ast_fragment *fragment = validation->reached[i];
+        each_use_in(validation, &fragment->node, fragment->first_variable,
+                    use_cb, arg);
+    }
+}
+
+void
+fq_validation_link_same(fq_validation *validation, const fq_ast_list *list)
+{
+    fq_map seen;
+    fq_map_init(&seen);
+    FQ_AST_FOREACH(node, list)
+    {
+        fq_ast_argument *item = (fq_ast_argument *)node;
+        item->first_same = item;
+        if (list->n_items > SMALL_LIST_MAX) {
+            fq_status status = fq_map_add(&seen, item->name, item);
+            if (status == FQ_ERR_NOMEM) {
+                fq_validation_fail(validation);
+                break;
+            }
+            if (status == FQ_ERR_EXISTS)
+                item->first_same = fq_map_get(&seen, item->name);
+            continue;
+        }
+        fq_ast_node *earlier = list->first;
+        while (!fq_str_eq(((fq_ast_argument *)earlier)->name, item->name))
+            earlier = earlier->next;
+        item->first_same = (fq_ast_argument *)earlier;
+    }
+    fq_map_fini(&seen);
+}
+
+static const fq_ast_type boolean_type = {
+    .node = {.kind = FQ_AST_NAMED_TYPE},
+    .name = FQ_STR("Boolean"),
+};
+static const fq_ast_type boolean_required_type = {
+    .node = {.kind = FQ_AST_NON_NULL_TYPE},
+    .of = (fq_ast_type *)&boolean_type,
+};
+static const fq_ast_type string_type = {
+    .node = {.kind = FQ_AST_NAMED_TYPE},
+    .name = FQ_STR("String"),
+};
+static const fq_ast_type string_required_type = {
+    .node = {.kind = FQ_AST_NON_NULL_TYPE},
+    .of = (fq_ast_type *)&string_type,
+};
+
+/* Sep 2025 3.13. */
+static const fq_known_directive known_directives[FQ_KNOWN_DIRECTIVES_MAX] = {
+    {FQ_STR("include"), true, {FQ_STR("if"), &boolean_required_type, false}},
+    {FQ_STR("skip"), true, {FQ_STR("if"), &boolean_required_type, false}},
+    {FQ_STR("deprecated"),
+     false,
+     {FQ_STR("reason"), &string_required_type, true}},
+    {FQ_STR("specifiedBy"),
+     false,
+     {FQ_STR("url"), &string_required_type, false}},
+    {FQ_STR("oneOf"), false, {{NULL, 0}, NULL, false}},
+};
+
+const fq_known_directive *
+fq_known_directive_find(fq_str name)
+{
+    for (size_t i = 0; i < FQ_KNOWN_DIRECTIVES_MAX; i++)
+        if (fq_str_eq(known_directives[i].name, name))
+            return &known_directives[i];
+    return NULL;
+}
+
+size_t
+fq_known_directive_index(const fq_known_directive *directive)
+{
+    return (size_t)(directive - known_directives);
+}
+
+const fq_known_argument *
+fq_known_directive_argument(const fq_known_directive *directive, fq_str name)
+{
+    if (directive->argument.name.ptr == NULL
+        || !fq_str_eq(directive->argument.name, name))
+        return NULL;
+    return &directive->argument;
+}
+
+/* The selection set of |node|, or NULL. */
+static fq_ast_selection_set *
+selection_set_of(const fq_ast_node *node)
+{
+    switch (node->kind) {
+    case FQ_AST_OPERATION:
+        return ((const fq_ast_operation *)node)->selection_set;
+    case FQ_AST_FRAGMENT:
+        return ((const fq_ast_fragment *)node)->selection_set;
+    case FQ_AST_FIELD:
+        return ((const fq_ast_field *)node)->selection_set;
+    case FQ_AST_INLINE_FRAGMENT:
+        return ((const fq_ast_inline_fragment *)node)->selection_set;
+    default:
+        return NULL;
+    }
+}
+
+/* Writes the spreads in |set| to |spreads|; returns how many. The order is
+ * that of the reference's walk, which takes the set found last first. */
+static uint32_t
+list_spreads(fq_ast_selection_set *set, fq_ast_spread **spreads)
+{
+    uint32_t n = 0;
+    fq_ast_selection_set *stack = set;
+    set->pending = NULL;
+    while (stack != NULL) {
+        set = stack;
+        stack = set->pending;
+        FQ_AST_FOREACH(node, &set->selections)
+        {
+            fq_ast_selection_set *inner = selection_set_of(node);
+            if (node->kind == FQ_AST_FRAGMENT_SPREAD) {
+                spreads[n++] = (fq_ast_spread *)node;
+            } else if (inner != NULL) {
+                inner->pending = stack;
+                stack = inner;
+            }
+        }
+    }
+    return n;
+}
+
+/* Lists the definitions and their spreads. */
+static void
+validation_prepare(fq_validation *validation)
+{
+    const fq_document *document = validation->document;
+    fq_arena *arena = &validation->arena;
+    uint32_t n_fragments = document->n_fragments;
+    fq_ast_spread **spreads = FQ_ARENA_NEW_N(arena, fq_ast_spread *,
+                                             document->n_spreads);
+    validation->fragments = FQ_ARENA_NEW_N(arena, fq_definition, n_fragments);
+    validation->operations = FQ_ARENA_NEW_N(arena, fq_definition,
+                                            document->n_operations);
+    validation->reached = FQ_ARENA_NEW_N(arena, const fq_ast_fragment *,
+                                         n_fragments);
+    validation->reached_marks = FQ_ARENA_NEW_N(arena, uint32_t, n_fragments);
+    if (spreads == NULL || validation->fragments == NULL
+        || validation->operations == NULL || validation->reached == NULL
+        || validation->reached_marks == NULL) {
+        fq_validation_fail(validation);
+        return;
+    }
+    FQ_AST_FOREACH(node, &document->definitions)
+    {
+        fq_definition *definition;
+        if (node->kind == FQ_AST_FRAGMENT)
+            definition
+                = &validation->fragments[((fq_ast_fragment *)node)->index];
+        else if (node->kind == FQ_AST_OPERATION)
+            definition = &validation->operations[validation->n_operations++];
+        else
+            continue;
+        definition->node = node;
+        definition->selection_set = selection_set_of(node);
+        definition->spreads = spreads;
+        definition->n_spreads = list_spreads(selection_set_of(node), spreads);
+        spreads += definition->n_spreads;
+    }
+}
+
+/* The selection sets nested in |set|, itself included. Fragments count with
+ * what is known of them. Bounded by the parser. */
+static size_t
+nesting_of(const fq_rule_walk *walk, const fq_ast_selection_set *set)
+{
+    size_t deepest = 0;
+    FQ_AST_FOREACH(node, &set->selections)
+    {
+        size_t depth = 0;
+        const fq_ast_selection_set *inner = selection_set_of(node);
+        if (node->kind == FQ_AST_FRAGMENT_SPREAD) {
+            const fq_ast_fragment *fragment
+                = ((const fq_ast_spread *)node)->fragment;
+            depth = fragment != NULL ? walk->depths[fragment->index] : 0;
+        } else if (inner != NULL) {
+            depth = nesting_of(walk, inner);
+        }
+        if (depth > deepest)
+            deepest = depth;
+    }
+    return deepest + 1;
+}
+
+/* A fragment whose spreads are being walked. */
+typedef struct fq_nesting_frame {
+    const fq_ast_fragment *fragment;
+    uint32_t i; /* of its next spread */
+} fq_nesting_frame;
+
+/* Fills walk->depths without recursion, as a chain of fragments may be long;
+ * a spread that closes a cycle adds nothing. */
+static void
+measure_nesting(fq_rule_walk *walk)
+{
+    fq_validation *validation = walk->validation;
+    uint32_t n_fragments = validation->document->n_fragments;
+    fq_arena *arena = &validation->arena;
+    walk->depths = FQ_ARENA_NEW_N(arena, size_t, n_fragments);
+    bool *on_path = FQ_ARENA_NEW_N(arena, bool, n_fragments);
+    fq_nesting_frame *path = FQ_ARENA_NEW_N(arena, fq_nesting_frame,
+                                            n_fragments);
+    if (walk->depths == NULL || on_path == NULL || path == NULL) {
+        fq_validation_fail(validation);
+        return;
+    }
+    for (const fq_ast_fragment *root = validation->document->fragments;
+         root != NULL; root = root->next_def) {
+        const fq_ast_fragment *fragment = root->effective;
+        if (walk->depths[fragment->index] > 0)
+            continue;
+        size_t n_path = 0;
+        path[n_path++] = (fq_nesting_frame){fragment, 0};
+        on_path[fragment->index] = true;
+        while (n_path > 0) {
+            fq_nesting_frame *top = &path[n_path - 1];
+            uint32_t index = top->fragment->index;
+            const fq_definition *definition = &validation->fragments[index];
+            if (top->i == definition->n_spreads) {
+                walk->depths[index] = nesting_of(walk,
+                                                 definition->selection_set);
+                on_path[index] = false;
+                n_path--;
+                continue;
+            }
+            fragment = definition->spreads[top->i++]->fragment;
+            if (fragment != NULL && walk->depths[fragment->index] == 0
+                && !on_path[fragment->index]) {
+                path[n_path++] = (fq_nesting_frame){fragment, 0};
+                on_path[fragment->index] = true;
+            }
+        }
+    }
+}
+
+/* Gives up at a definition that nests too deeply through its fragments. */
+static void
+check_nesting(fq_rule_walk *walk, const fq_ast_node *node)
+{
+    if (walk->validation->document->n_fragments == 0)
+        return;
+    size_t depth = 0;
+    if (node->kind == FQ_AST_FRAGMENT)
+        depth
+            = walk->depths[((const fq_ast_fragment *)node)->effective->index];
+    else if (node->kind == FQ_AST_OPERATION)
+        depth = nesting_of(walk, selection_set_of(node));
+    if (depth > FQ_GRAPHQL_NESTING_MAX)
+        fq_validation_abort(walk->validation);
+}
+
+static void
+walk_node(fq_rule_walk *walk, const fq_ast_node *node,
+          const fq_ast_node *parent);
+
+static void
+walk_list(fq_rule_walk *walk, const fq_ast_list *list,
+          const fq_ast_node *parent)
+{
+    FQ_AST_FOREACH(node, list)
+    walk_node(walk, node, parent);
+}
+
+/* Shows the children of |node| in the reference's order. */
+static void
+walk_children(fq_rule_walk *walk, const fq_ast_node *node)
+{
+    switch (node->kind) {
+    case FQ_AST_DOCUMENT:
+        walk_list(walk, &walk->validation->document->definitions, node);
+        break;
+    case FQ_AST_OPERATION: {
+        const fq_ast_operation *operation = (const fq_ast_operation *)node;
+        walk_list(walk, &operation->variable_definitions, node);
+        walk_list(walk, &operation->directives, node);
+        walk_node(walk, &operation->selection_set->node, node);
+        break;
+    }
+    case FQ_AST_FRAGMENT: {
+        const fq_ast_fragment *fragment = (const fq_ast_fragment *)node;
+        walk_list(walk, &fragment->directives, node);
+        walk_node(walk, &fragment->selection_set->node, node);
+        break;
+    }
+    case FQ_AST_VARIABLE_DEFINITION: {
+        const fq_ast_variable_definition *definition
+            = (const fq_ast_variable_definition *)node;
+        if (definition->default_value != NULL)
+            walk_node(walk, &definition->default_value->node, node);
+        walk_list(walk, &definition->directives, node);
+        break;
+    }
+    case FQ_AST_SELECTION_SET:
+        walk_list(walk, &((const fq_ast_selection_set *)node)->selections,
+                  node);
+        break;
+    case FQ_AST_FIELD: {
+        const fq_ast_field *field = (const fq_ast_field *)node;
+        walk_list(walk, &field->arguments, node);
+        walk_list(walk, &field->directives, node);
+        if (field->selection_set != NULL)
+            walk_node(walk, &field->selection_set->node, node);
+        break;
+    }
+    case FQ_AST_FRAGMENT_SPREAD:
+        walk_list(walk, &((const fq_ast_spread *)node)->directives, node);
+        break;
+    case FQ_AST_INLINE_FRAGMENT: {
+        const fq_ast_inline_fragment *fragment
+            = (const fq_ast_inline_fragment *)node;
+        walk_list(walk, &fragment->directives, node);
+        walk_node(walk, &fragment->selection_set->node, node);
+        break;
+    }
+    case FQ_AST_ARGUMENT:
+    case FQ_AST_OBJECT_FIELD:
+        walk_node(walk, &((const fq_ast_argument *)node)->value->node, node);
+        break;
+    case FQ_AST_DIRECTIVE:
+        walk_list(walk, &((const fq_ast_directive *)node)->arguments, node);
+        break;
+    case FQ_AST_LIST:
+    case FQ_AST_OBJECT:
+        walk_list(walk, &((const fq_ast_value *)node)->items, node);
+        break;
+    default:
+        break;
+    }
+}
+
+static void
+walk_node(fq_rule_walk *walk, const fq_ast_node *node,
+          const fq_ast_node *parent)
+{
+    fq_validation *validation = walk->validation;
+    if (parent != NULL && parent->kind == FQ_AST_DOCUMENT)
+        check_nesting(walk, node);
+    for (size_t i = 0; i < N_RULES && !validation->is_aborted; i++)
+        if (rules[i]->enter[node->kind] != NULL)
+            rules[i]->enter[node->kind](validation, walk->states[i], node,
+                                        parent);
+    if (validation->is_aborted)
+        return;
+    walk_children(walk, node);
+    for (size_t i = 0; i < N_RULES && !validation->is_aborted; i++)
+        if (rules[i]->leave[node->kind] != NULL)
+            rules[i]->leave[node->kind](validation, walk->states[i], node,
+                                        parent);
+}
+
+/* After a type system definition the parser read no further: only that it
+ * cannot be executed is worth saying. */
+static bool
+has_type_system(const fq_document *document)
+{
+    FQ_AST_FOREACH(node, &document->definitions)
+    {
+        if (node->kind == FQ_AST_TYPE_SYSTEM)
+            return true;
+    }
+    return false;
+}
 
 fq_status
 fq_validate(fq_document *document, fq_gql_errors *errors)
 {
-    (void)document;
-    (void)errors;
-    return FQ_OK;
+    fq_validation validation = {
+        .document = document,
+        .errors = errors,
+        .n_work_left = FQ_FRAGMENT_WORK_MAX,
+    };
+    fq_rule_walk walk = {.validation = &validation};
+    fq_arena_init(&validation.arena, 0);
+    validation_prepare(&validation);
+    for (size_t i = 0; i < N_RULES && !validation.is_aborted; i++)
+        walk.states[i] = fq_validation_alloc(&validation,
+                                             rules[i]->state_size);
+    if (!validation.is_aborted)
+        measure_nesting(&walk);
+    if (has_type_system(document))
+        fq_rule_executable_definitions.enter[FQ_AST_DOCUMENT](
+            &validation, walk.states[0], &document->node, NULL);
+    else if (!validation.is_aborted)
+        walk_node(&walk, &document->node, NULL);
+    for (size_t i = 0; i < N_RULES; i++)
+        if (rules[i]->fini != NULL && walk.states[i] != NULL)
+            rules[i]->fini(walk.states[i]);
+    fq_arena_fini(&validation.arena);
+    if (validation.status != FQ_OK)
+        return validation.status;
+    return validation.n_errors == 0 ? FQ_OK : FQ_ERR_INVALID;
 }

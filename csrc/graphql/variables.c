@@ -8,23 +8,16 @@
 #include "graphql/variables.h"
 
 #include <math.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/check.h"
 #include "graphql/inspect.h"
+#include "graphql/print.h"
+#include "graphql/scalars.h"
 #include "json/reader.h"
 #include "json/writer.h"
-
-typedef enum fq_scalar {
-    SCALAR_INT,
-    SCALAR_FLOAT,
-    SCALAR_STRING,
-    SCALAR_BOOLEAN,
-    SCALAR_ID,
-    SCALAR_OTHER, /* a type we know nothing of */
-} fq_scalar;
 
 /* Where in a variable a value stands: an index of each list around it. */
 typedef struct fq_value_path {
@@ -49,17 +42,16 @@ fq_variable_table_init(fq_variable_table *table, fq_document *document,
     const fq_ast_list *list = &operation->variable_definitions;
     *table = (fq_variable_table){.document = document};
     fq_map_init(&table->by_name);
-    table->items = FQ_ARENA_NEW_N(&document->arena,
-                                  const fq_ast_variable_definition *,
-                                  list->n_items);
+    table->items = FQ_ARENA_NEW_N(
+        &document->arena, const fq_ast_variable_definition *, list->n_items);
     if (table->items == NULL)
         return FQ_ERR_NOMEM;
     FQ_AST_FOREACH(node, list)
     {
-        const fq_ast_variable_definition *definition =
-            (const fq_ast_variable_definition *)node;
-        const fq_ast_variable_definition **place =
-            &table->items[table->n_items++];
+        const fq_ast_variable_definition *definition
+            = (const fq_ast_variable_definition *)node;
+        const fq_ast_variable_definition **place
+            = &table->items[table->n_items++];
         *place = definition;
         fq_status status = fq_map_add(
             &table->by_name, definition->variable->text, (void *)place);
@@ -86,25 +78,9 @@ fq_variable_table_find(const fq_variable_table *table, fq_str name)
                 return i;
         return UINT32_MAX;
     }
-    const fq_ast_variable_definition **place =
-        fq_map_get(&table->by_name, name);
+    const fq_ast_variable_definition **place = fq_map_get(&table->by_name,
+                                                          name);
     return place != NULL ? (uint32_t)(place - table->items) : UINT32_MAX;
-}
-
-static fq_scalar
-scalar_of(fq_str type_name)
-{
-    static const fq_str names[] = {
-        [SCALAR_INT] = FQ_STR("Int"),
-        [SCALAR_FLOAT] = FQ_STR("Float"),
-        [SCALAR_STRING] = FQ_STR("String"),
-        [SCALAR_BOOLEAN] = FQ_STR("Boolean"),
-        [SCALAR_ID] = FQ_STR("ID"),
-    };
-    for (size_t i = 0; i < SCALAR_OTHER; i++)
-        if (fq_str_eq(type_name, names[i]))
-            return (fq_scalar)i;
-    return SCALAR_OTHER;
 }
 
 static void
@@ -125,10 +101,9 @@ fail_value(fq_coercion *coercion, const fq_value_path *path, fq_buf *text)
     fq_buf_init(&message);
     fq_buf_append_str(&message, FQ_STR_LIT("Variable '$"));
     fq_buf_append_str(&message, definition->variable->text);
-    fq_buf_append_str(&message,
-                      coercion->is_default
-                          ? FQ_STR_LIT("' has invalid default value")
-                          : FQ_STR_LIT("' has invalid value"));
+    fq_buf_append_str(&message, coercion->is_default
+                                    ? FQ_STR_LIT("' has invalid default value")
+                                    : FQ_STR_LIT("' has invalid value"));
     if (path != NULL) {
         fq_buf_append_str(&message, FQ_STR_LIT(" at "));
         append_path(&message, path);
@@ -136,8 +111,8 @@ fail_value(fq_coercion *coercion, const fq_value_path *path, fq_buf *text)
     fq_buf_append_str(&message, FQ_STR_LIT(": "));
     fq_buf_append_str(&message, fq_buf_str(text));
     if (fq_buf_status(text) == FQ_OK && fq_buf_status(&message) == FQ_OK) {
-        fq_gql_error *error = fq_gql_errors_add_str(
-            coercion->errors, NULL, fq_buf_str(&message));
+        fq_gql_error *error = fq_gql_errors_add_str(coercion->errors, NULL,
+                                                    fq_buf_str(&message));
         fq_gql_error_locate(coercion->errors, error,
                             coercion->table->document->source,
                             definition->node.start);
@@ -153,55 +128,23 @@ fail_value(fq_coercion *coercion, const fq_value_path *path, fq_buf *text)
  * that is NULL, |literal|. |is_range|: an integer beyond 32 bits. */
 static void
 fail_scalar(fq_coercion *coercion, const fq_value_path *path, fq_scalar kind,
-            bool is_range, yyjson_val *value, const fq_ast_value *literal)
+            bool is_range, yyjson_val *value, fq_ast_value *literal)
 {
-    static const char *const texts[] = {
-        [SCALAR_INT] = "Int cannot represent non-integer value: ",
-        [SCALAR_FLOAT] = "Float cannot represent non numeric value: ",
-        [SCALAR_STRING] = "String cannot represent a non string value: ",
-        [SCALAR_BOOLEAN] = "Boolean cannot represent a non boolean value: ",
-        [SCALAR_ID] = "ID cannot represent value: ",
-    };
-    const char *text = texts[kind];
-    if (is_range)
-        text = "Int cannot represent non 32-bit signed integer value: ";
-    else if (kind == SCALAR_ID && value == NULL)
-        text = "ID cannot represent a non-string and non-integer value: ";
     fq_buf buf;
     fq_buf_init(&buf);
-    fq_buf_append_str(&buf, fq_str_of(text));
-    if (value != NULL)
-        fq_inspect_json(&buf, value);
-    else
-        fq_inspect_literal(&buf, literal);
+    fq_scalar_write_refusal(&buf, kind, is_range, value, literal);
     fail_value(coercion, path, &buf);
-}
-
-/* The type as written, without white space. */
-static void
-append_type(fq_buf *buf, const fq_ast_type *type)
-{
-    if (type->node.kind == FQ_AST_LIST_TYPE)
-        fq_buf_append_char(buf, '[');
-    if (type->node.kind == FQ_AST_NAMED_TYPE)
-        fq_buf_append_str(buf, type->name);
-    else
-        append_type(buf, type->of);
-    if (type->node.kind == FQ_AST_LIST_TYPE)
-        fq_buf_append_char(buf, ']');
-    else if (type->node.kind == FQ_AST_NON_NULL_TYPE)
-        fq_buf_append_char(buf, '!');
 }
 
 /* |before| and |after| surround the type that must not be null. */
 static void
-fail_null(fq_coercion *coercion, const fq_value_path *path,
-          const char *before, const fq_ast_type *type, const char *after)
+fail_null(fq_coercion *coercion, const fq_value_path *path, const char *before,
+          const fq_ast_type *type, const char *after)
 {
     fq_buf buf;
     fq_buf_init(&buf);
     fq_buf_append_str(&buf, fq_str_of(before));
-    append_type(&buf, type);
+    fq_print_type(&buf, type);
     fq_buf_append_str(&buf, fq_str_of(after));
     fail_value(coercion, path, &buf);
 }
@@ -223,40 +166,27 @@ read_number(yyjson_val *value, fq_number *number)
     }
     if (!yyjson_is_raw(value))
         return false;
-    const char *text = yyjson_get_raw(value);
-    size_t len = yyjson_get_len(value);
-    char digits[512];
-    fq_str copy = fq_str_make(text, len);
-    number->is_integer = memchr(text, '.', len) == NULL
-                         && memchr(text, 'e', len) == NULL
-                         && memchr(text, 'E', len) == NULL;
+    fq_str text = fq_str_make(yyjson_get_raw(value), yyjson_get_len(value));
+    number->is_integer = memchr(text.ptr, '.', text.len) == NULL
+                         && memchr(text.ptr, 'e', text.len) == NULL
+                         && memchr(text.ptr, 'E', text.len) == NULL;
     if (number->is_integer)
-        number->text = copy;
-    if (len >= sizeof(digits)) {
-        /* Longer than any finite integer, or digits beyond all precision. */
-        if (number->is_integer) {
-            number->value = text[0] == '-' ? -HUGE_VAL : HUGE_VAL;
-            return true;
-        }
-    }
-    /* Raw text ends where the next token of the message starts, and no
-     * token goes on with what a number could. */
-    number->value = strtod(text, NULL);
+        number->text = text;
+    number->value = fq_scalar_read_number(text);
     return true;
 }
 
 static void
-coerce_int(fq_coercion *coercion, const fq_value_path *path,
-           yyjson_val *value)
+coerce_int(fq_coercion *coercion, const fq_value_path *path, yyjson_val *value)
 {
     fq_number number;
     if (!read_number(value, &number)
         || (!number.is_integer
             && (!isfinite(number.value)
                 || trunc(number.value) != number.value)))
-        fail_scalar(coercion, path, SCALAR_INT, false, value, NULL);
+        fail_scalar(coercion, path, FQ_SCALAR_INT, false, value, NULL);
     else if (number.value < INT32_MIN || number.value > INT32_MAX)
-        fail_scalar(coercion, path, SCALAR_INT, true, value, NULL);
+        fail_scalar(coercion, path, FQ_SCALAR_INT, true, value, NULL);
     else
         fq_buf_append_int(coercion->json, (int64_t)number.value);
 }
@@ -283,7 +213,7 @@ coerce_float(fq_coercion *coercion, const fq_value_path *path,
     fq_number number;
     if (!read_number(value, &number)
         || (!number.is_integer && !isfinite(number.value))) {
-        fail_scalar(coercion, path, SCALAR_FLOAT, false, value, NULL);
+        fail_scalar(coercion, path, FQ_SCALAR_FLOAT, false, value, NULL);
         return;
     }
     if (!number.is_integer
@@ -293,8 +223,8 @@ coerce_float(fq_coercion *coercion, const fq_value_path *path,
     }
     fq_buf buf;
     fq_buf_init(&buf);
-    fq_buf_append_str(&buf,
-                      FQ_STR_LIT("Float cannot represent non numeric value: "));
+    fq_buf_append_str(
+        &buf, FQ_STR_LIT("Float cannot represent non numeric value: "));
     fq_inspect_json(&buf, value);
     fq_buf_append_str(&buf, isfinite(number.value)
                                 ? FQ_STR_LIT(" (value would lose precision)")
@@ -312,7 +242,7 @@ coerce_id(fq_coercion *coercion, const fq_value_path *path, yyjson_val *value)
                || (!number.is_integer
                    && (!isfinite(number.value)
                        || trunc(number.value) != number.value))) {
-        fail_scalar(coercion, path, SCALAR_ID, false, value, NULL);
+        fail_scalar(coercion, path, FQ_SCALAR_ID, false, value, NULL);
     } else {
         fq_buf_append_char(coercion->json, '"');
         if (number.is_integer)
@@ -328,29 +258,29 @@ static void
 coerce_scalar(fq_coercion *coercion, const fq_value_path *path,
               fq_str type_name, yyjson_val *value)
 {
-    switch (scalar_of(type_name)) {
-    case SCALAR_INT:
+    switch (fq_scalar_of(type_name)) {
+    case FQ_SCALAR_INT:
         coerce_int(coercion, path, value);
         return;
-    case SCALAR_FLOAT:
+    case FQ_SCALAR_FLOAT:
         coerce_float(coercion, path, value);
         return;
-    case SCALAR_ID:
+    case FQ_SCALAR_ID:
         coerce_id(coercion, path, value);
         return;
-    case SCALAR_STRING:
+    case FQ_SCALAR_STRING:
         if (!yyjson_is_str(value)) {
-            fail_scalar(coercion, path, SCALAR_STRING, false, value, NULL);
+            fail_scalar(coercion, path, FQ_SCALAR_STRING, false, value, NULL);
             return;
         }
         break;
-    case SCALAR_BOOLEAN:
+    case FQ_SCALAR_BOOLEAN:
         if (!yyjson_is_bool(value)) {
-            fail_scalar(coercion, path, SCALAR_BOOLEAN, false, value, NULL);
+            fail_scalar(coercion, path, FQ_SCALAR_BOOLEAN, false, value, NULL);
             return;
         }
         break;
-    case SCALAR_OTHER:
+    case FQ_SCALAR_OTHER:
         break;
     }
     fq_json_write_val(coercion->json, value);
@@ -398,53 +328,31 @@ coerce_value(fq_coercion *coercion, const fq_value_path *path,
     fq_buf_append_char(coercion->json, ']');
 }
 
-/* An IntValue or FloatValue for Int, Float or ID. */
-static void
-coerce_number_literal(fq_coercion *coercion, const fq_value_path *path,
-                      fq_scalar kind, const fq_ast_value *literal)
-{
-    bool is_int = literal->node.kind == FQ_AST_INT;
-    /* A number's text is followed by no digit. */
-    double value = strtod(literal->text.ptr, NULL);
-    if (kind == SCALAR_INT && is_int
-        && (value < INT32_MIN || value > INT32_MAX))
-        fail_scalar(coercion, path, kind, true, NULL, literal);
-    else if (kind != SCALAR_FLOAT && !is_int)
-        fail_scalar(coercion, path, kind, false, NULL, literal);
-    else if (kind == SCALAR_INT)
-        fq_buf_append_int(coercion->json, (int64_t)value);
-    else if (kind == SCALAR_FLOAT)
-        fq_json_write_double(coercion->json, value);
-    else
-        fq_json_write_str(coercion->json, literal->text);
-}
-
 static void
 fold_value(const fq_variable_table *table, const fq_variable_values *values,
            const fq_ast_value *value, fq_buf *buf);
 
 static void
 coerce_scalar_literal(fq_coercion *coercion, const fq_value_path *path,
-                      fq_str type_name, const fq_ast_value *literal)
+                      fq_str type_name, fq_ast_value *literal)
 {
-    fq_scalar kind = scalar_of(type_name);
-    fq_ast_kind node_kind = literal->node.kind;
-    bool is_number = node_kind == FQ_AST_INT || node_kind == FQ_AST_FLOAT;
-    if (kind == SCALAR_OTHER
-        || (node_kind == FQ_AST_STRING
-            && (kind == SCALAR_STRING || kind == SCALAR_ID))
-        || (node_kind == FQ_AST_BOOLEAN && kind == SCALAR_BOOLEAN))
-        fold_value(coercion->table, NULL, literal, coercion->json);
-    else if (is_number && kind != SCALAR_STRING && kind != SCALAR_BOOLEAN)
-        coerce_number_literal(coercion, path, kind, literal);
+    fq_scalar kind = fq_scalar_of(type_name);
+    bool is_range;
+    if (!fq_scalar_accepts_literal(kind, literal, &is_range))
+        fail_scalar(coercion, path, kind, is_range, NULL, literal);
+    else if (kind == FQ_SCALAR_FLOAT)
+        fq_json_write_double(coercion->json,
+                             fq_scalar_read_number(literal->text));
+    else if (kind == FQ_SCALAR_ID)
+        fq_json_write_str(coercion->json, literal->text);
     else
-        fail_scalar(coercion, path, kind, false, NULL, literal);
+        fold_value(coercion->table, NULL, literal, coercion->json);
 }
 
 /* As coerce_value, for a default. */
 static void
 coerce_literal(fq_coercion *coercion, const fq_value_path *path,
-               const fq_ast_type *type, const fq_ast_value *literal)
+               const fq_ast_type *type, fq_ast_value *literal)
 {
     if (coercion->errors->n_items >= FQ_GQL_ERRORS_MAX)
         return;
@@ -475,7 +383,7 @@ coerce_literal(fq_coercion *coercion, const fq_value_path *path,
             if (item_path.index > 0)
                 fq_buf_append_char(coercion->json, ',');
             coerce_literal(coercion, &item_path, type->of,
-                           (const fq_ast_value *)node);
+                           (fq_ast_value *)node);
             item_path.index++;
         }
     }
@@ -581,8 +489,8 @@ fq_variable_values_fini(fq_variable_values *values)
 
 /* The text of the value of variable |name|; len 0: none. */
 static fq_str
-variable_text(const fq_variable_table *table,
-              const fq_variable_values *values, fq_str name)
+variable_text(const fq_variable_table *table, const fq_variable_values *values,
+              fq_str name)
 {
     uint32_t place = fq_variable_table_find(table, name);
     if (values == NULL || place == UINT32_MAX)

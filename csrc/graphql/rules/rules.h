@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+/* What a validation rule is and what it can ask for. A rule is data: callbacks
+ * by kind of node, one file each, listed in validator.c in the reference's
+ * order. Rules see the tree in one walk, each node shown to all rules before
+ * its children and after them. One thread at a time. */
+#ifndef FQ_GRAPHQL_RULES_RULES_H
+#define FQ_GRAPHQL_RULES_RULES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/status.h"
+#include "graphql/ast.h"
+#include "graphql/errors.h"
+
+/* Units of work the rules may spend on fragments and on comparing fields
+ * before validation is given up: the reference's budgets are 50,000 and
+ * 500,000, of which the first meets legal documents with many operations
+ * here, because less is remembered between them. */
+#define FQ_FRAGMENT_WORK_MAX 500000
+#define FQ_OVERLAP_WORK_MAX 500000
+
+/* Recursion of a rule through fragments in cycles; those without are bounded
+ * by FQ_GRAPHQL_NESTING_MAX. */
+#define FQ_RULE_DEPTH_MAX 1000
+
+/* Errors before validation is given up. */
+#define FQ_VALIDATION_ERRORS_MAX (FQ_GQL_ERRORS_MAX - 1)
+
+/* What is known about an operation or fragment. */
+typedef struct fq_definition {
+    const fq_ast_node *node;
+    const fq_ast_selection_set *selection_set;
+    fq_ast_spread **spreads; /* in it, nested ones included, in the order of
+                              * the reference's walk */
+    uint32_t n_spreads;
+} fq_definition;
+
+typedef struct fq_validation {
+    fq_document *document;
+    fq_gql_errors *errors;
+    size_t n_errors;           /* reported by this validation */
+    bool is_aborted;           /* nothing more is to be reported */
+    fq_status status;          /* FQ_ERR_NOMEM: likewise */
+    fq_arena arena;            /* for the rules; dies with the validation */
+    size_t n_work_left;        /* of FQ_FRAGMENT_WORK_MAX */
+    fq_definition *fragments;  /* by index */
+    fq_definition *operations; /* in source order */
+    uint32_t n_operations;
+    /* Fragments the operation being visited reaches, in the reference's
+     * order; made by fq_validation_reach. */
+    const fq_ast_operation *reached_from;
+    const fq_ast_fragment **reached;
+    uint32_t n_reached;
+    uint32_t *reached_marks; /* by index; equal to reach_generation: seen */
+    uint32_t reach_generation;
+} fq_validation;
+
+typedef void (*fq_rule_cb)(fq_validation *validation, void *state,
+                           const fq_ast_node *node, const fq_ast_node *parent);
+
+typedef struct fq_rule {
+    size_t state_size; /* zeroed before the walk */
+    fq_rule_cb enter[FQ_AST_N_KINDS];
+    fq_rule_cb leave[FQ_AST_N_KINDS];
+    void (*fini)(void *state); /* or NULL */
+} fq_rule;
+
+/* Adds an error without a place; NULL when none is kept. */
+fq_gql_error *
+fq_validation_report(fq_validation *validation, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+fq_gql_error *
+fq_validation_report_str(fq_validation *validation, fq_str message);
+
+/* Adds the place of |node|, or of the name |name|, to |error| (or NULL). */
+void
+fq_validation_locate(fq_validation *validation, fq_gql_error *error,
+                     const fq_ast_node *node);
+void
+fq_validation_locate_name(fq_validation *validation, fq_gql_error *error,
+                          fq_str name);
+
+/* Gives up with `Validation aborted.`; what was reported stays. */
+void
+fq_validation_abort(fq_validation *validation);
+
+/* Gives up for want of memory. */
+void
+fq_validation_fail(fq_validation *validation);
+
+/* Spends |n| units; false when validation was given up. */
+bool
+fq_validation_spend(fq_validation *validation, size_t n);
+
+/* A zeroed block for a rule, or NULL after fq_validation_fail(). */
+void *
+fq_validation_alloc(fq_validation *validation, size_t n_bytes);
+
+/* Fills |reached| for |operation|, once per operation. */
+void
+fq_validation_reach(fq_validation *validation,
+                    const fq_ast_operation *operation);
+
+/* Links each argument or input field of |list| to the first of its name (to
+ * itself where there is none before). */
+void
+fq_validation_link_same(fq_validation *validation, const fq_ast_list *list);
+
+/* Calls |use_cb| for every use of a variable in |operation| and the fragments
+ * it reaches. */
+void
+fq_validation_each_use(fq_validation *validation,
+                       const fq_ast_operation *operation,
+                       void (*use_cb)(fq_validation *validation, void *arg,
+                                      const fq_ast_value *variable),
+                       void *arg);
+
+/* An argument of such a directive. */
+typedef struct fq_known_argument {
+    fq_str name;
+    const fq_ast_type *type;
+    bool has_default; /* so that it may be left out */
+} fq_known_argument;
+
+/* A directive the specification defines. */
+typedef struct fq_known_directive {
+    fq_str name;
+    bool on_selections; /* fields and fragments; else nowhere in a document */
+    fq_known_argument argument; /* the only one; name.ptr NULL: none */
+} fq_known_directive;
+
+/* NULL for any other. */
+const fq_known_directive *
+fq_known_directive_find(fq_str name);
+
+/* Which one it is, below FQ_KNOWN_DIRECTIVES_MAX. */
+#define FQ_KNOWN_DIRECTIVES_MAX 5
+size_t
+fq_known_directive_index(const fq_known_directive *directive);
+
+/* The argument |name| of |directive|, or NULL. */
+const fq_known_argument *
+fq_known_directive_argument(const fq_known_directive *directive, fq_str name);
+
+extern const fq_rule fq_rule_executable_definitions;
+extern const fq_rule fq_rule_unique_operation_names;
+extern const fq_rule fq_rule_lone_anonymous_operation;
+extern const fq_rule fq_rule_single_field_subscriptions;
+extern const fq_rule fq_rule_unique_fragment_names;
+extern const fq_rule fq_rule_known_fragment_names;
+extern const fq_rule fq_rule_no_unused_fragments;
+extern const fq_rule fq_rule_no_fragment_cycles;
+extern const fq_rule fq_rule_unique_variable_names;
+extern const fq_rule fq_rule_no_undefined_variables;
+extern const fq_rule fq_rule_no_unused_variables;
+extern const fq_rule fq_rule_known_directives;
+extern const fq_rule fq_rule_unique_directives_per_location;
+extern const fq_rule fq_rule_known_argument_names;
+extern const fq_rule fq_rule_unique_argument_names;
+extern const fq_rule fq_rule_values_of_correct_type;
+extern const fq_rule fq_rule_provided_required_arguments;
+extern const fq_rule fq_rule_variables_in_allowed_position;
+extern const fq_rule fq_rule_overlapping_fields_can_be_merged;
+extern const fq_rule fq_rule_unique_input_field_names;
+
+#endif
