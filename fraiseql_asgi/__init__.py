@@ -9,7 +9,17 @@ Importing the package reads no environment and starts nothing.
 
 from __future__ import annotations
 
-from fraiseql_asgi._core import Event, GraphQLMessage, SubscriptionPayload
+from typing import TYPE_CHECKING, Any
+
+from fraiseql_asgi._core import (
+    SKIP,
+    Event,
+    EventBus,
+    GraphQLMessage,
+    ResolverContext,
+    SubscriptionPayload,
+)
+from fraiseql_asgi.config import EventBusConfig, Limits
 from fraiseql_asgi.errors import (
     BusError,
     CloseConnection,
@@ -29,28 +39,53 @@ from fraiseql_asgi.errors import (
     SubscriptionError,
     UnknownSubscription,
 )
+from fraiseql_asgi.executor import SubscriptionExecutor
+from fraiseql_asgi.manager import SubscriptionManager
+from fraiseql_asgi.subscription import subscription
+
+if TYPE_CHECKING:
+    app: SubscriptionManager
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "SKIP",
     "BusError",
     "CloseConnection",
     "ClosedError",
     "ConfigError",
     "DuplicateSubscription",
     "Event",
+    "EventBus",
+    "EventBusConfig",
     "FraiseQLError",
     "GraphQLMessage",
     "GraphQLSyntaxError",
     "GraphQLValidationError",
+    "Limits",
     "PositionLost",
     "PublishTimeout",
     "QueueFull",
     "RateLimited",
+    "ResolverContext",
     "ResolverError",
     "SecurityError",
     "SubscriptionEnded",
     "SubscriptionError",
+    "SubscriptionExecutor",
+    "SubscriptionManager",
     "SubscriptionPayload",
     "UnknownSubscription",
+    "app",
+    "subscription",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """The default app, made when it is first asked for."""
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from fraiseql_asgi.default_app import DefaultApp
+
+    made = globals()["app"] = DefaultApp()
+    return made

@@ -12,7 +12,7 @@ import os
 import re
 from typing import Any, TypeAlias
 
-from fraiseql_asgi import _core
+from fraiseql_asgi import _lifecycle
 from fraiseql_asgi._core import EventBus
 from fraiseql_asgi.errors import ConfigError
 
@@ -83,8 +83,6 @@ class EventBusConfig:
         It connects at its first use and is to be closed by its maker, after
         those who use it.
         """
-        from fraiseql_asgi import _lifecycle
-
         bus = EventBus(self.bus_type)
         _lifecycle.watch_bus(bus)
         return bus
@@ -140,17 +138,9 @@ _MAX_COUNT = 2**31 - 1
 _MAX_BYTES = 2**40
 
 
-def _limit(
-    default: float,
-    maximum: float,
-    *,
-    minimum: float = 1,
-    env: str | None = None,
-) -> Any:
+def _limit(default: float, maximum: float, *, minimum: float = 1) -> Any:
     """A limit between `minimum` and `maximum`."""
-    return dataclasses.field(
-        default=default, metadata={"minimum": minimum, "maximum": maximum, "env": env}
-    )
+    return dataclasses.field(default=default, metadata={"minimum": minimum, "maximum": maximum})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -224,7 +214,3 @@ def check_seconds(name: str, value: object) -> float:
             f"{name} must be above 0 and at most 86400 seconds, not {value}", setting=name
         )
     return float(value)
-
-
-#: The engine's own numbers, for the test that keeps the two tables equal.
-core_defaults = _core.default_limits

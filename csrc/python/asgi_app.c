@@ -18,15 +18,24 @@ typedef struct fq_asgi_app {
     PyObject *http;     /* (scope, receive, send) -> awaitable, or None */
     PyObject *lifespan; /* likewise */
     PyObject *path;     /* str without a slash at its end: where it answers
-                         * below its mount; "" is the mount itself */
+                         * below its mount; "" is the mount itself; None:
+                         * wherever it is asked */
     PyObject *weakrefs;
 } fq_asgi_app;
+
+static PyObject *
+subpath(fq_state *state, fq_asgi_app *self, PyObject *scope)
+{
+    if (self->path == Py_None)
+        return PyUnicode_FromStringAndSize(NULL, 0);
+    return fq_asgi_scope_subpath(state, scope, self->path);
+}
 
 /* 1 when the scope's path is ours, 0 when not, -1 with an exception. */
 static int
 is_own_path(fq_state *state, fq_asgi_app *self, PyObject *scope)
 {
-    PyObject *below = fq_asgi_scope_subpath(state, scope, self->path);
+    PyObject *below = subpath(state, self, scope);
     if (below == NULL)
         return -1;
     int is_own = below != Py_None
@@ -104,8 +113,7 @@ PyDoc_STRVAR(subpath_doc,
 static PyObject *
 asgi_app_subpath(fq_asgi_app *self, PyObject *scope)
 {
-    return fq_asgi_scope_subpath(fq_state_of((PyObject *)self), scope,
-                                 self->path);
+    return subpath(fq_state_of((PyObject *)self), self, scope);
 }
 
 /* ── the type ── */
@@ -121,18 +129,16 @@ asgi_app_new(PyTypeObject *type, PyObject *Py_UNUSED(args),
     self->start = Py_NewRef(Py_None);
     self->http = Py_NewRef(Py_None);
     self->lifespan = Py_NewRef(Py_None);
-    self->path = PyUnicode_FromStringAndSize(NULL, 0);
-    if (self->path == NULL)
-        Py_CLEAR(self);
+    self->path = Py_NewRef(Py_None);
     return (PyObject *)self;
 }
 
-/* A path as it is kept: None is "", a slash at the end goes. */
+/* A path as it is kept: a slash at the end goes. */
 static PyObject *
 path_of_argument(fq_state *state, PyObject *path)
 {
     if (path == Py_None)
-        return PyUnicode_FromStringAndSize(NULL, 0);
+        return Py_NewRef(path);
     if (!PyUnicode_Check(path)) {
         PyErr_Format(PyExc_TypeError, "path must be a str, not %.100s",
                      Py_TYPE(path)->tp_name);
@@ -209,7 +215,8 @@ static PyMemberDef asgi_app_members[] = {
     {"service", T_OBJECT, offsetof(fq_asgi_app, service), 0,
      "The Service that WebSockets join; None before the start."},
     {"path", T_OBJECT, offsetof(fq_asgi_app, path), READONLY,
-     "Where it answers below its mount; \"\" is the mount itself."},
+     "Where it answers below its mount; \"\" is the mount itself, None is "
+     "wherever it is asked."},
     {"__weaklistoffset__", T_PYSSIZET, offsetof(fq_asgi_app, weakrefs),
      READONLY, NULL},
     {NULL, 0, 0, 0, NULL},

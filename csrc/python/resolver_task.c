@@ -196,9 +196,9 @@ resolver_task_call(resolver_task *self, PyObject *Py_UNUSED(args),
     fq_list_remove(&self->node);
     fq_call *call = self->call;
     self->call = NULL;
-    PyObject *value = take_result(self);
     if (call != NULL)
         leave_owner(self);
+    PyObject *value = take_result(self);
     if (call != NULL && value != NULL
         && fq_resolver_answer(state, self->service, call, value) == 0)
         call = NULL;

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: MIT
+"""The engine behind one manager or executor, from its configuration to its end.
+
+It can be started, stopped and started again; a fork leaves the child with the
+configuration and without the engine.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from fraiseql_asgi import _lifecycle
+from fraiseql_asgi._core import EventBus, Service
+from fraiseql_asgi.config import EventBusConfig, Limits
+from fraiseql_asgi.errors import ClosedError, ConfigError
+from fraiseql_asgi.subscription import Field
+
+__all__ = ["CLOSE_RESTART", "Runtime"]
+
+#: The close of a server that stops: clients come back.
+CLOSE_RESTART = (1012, "Service restart")
+
+
+class Runtime:
+    """Fields, settings and, while it runs, a service on a bus.
+
+    Thread: any.
+    """
+
+    def __init__(
+        self,
+        bus: EventBusConfig | EventBus,
+        *,
+        limits: Limits,
+        debug: bool = False,
+        resolver_timeout: float = 30.0,
+        publish_timeout: float = 5.0,
+    ) -> None:
+        self.bus = bus
+        self.limits = limits
+        self.debug = debug
+        self.resolver_timeout = resolver_timeout
+        self.publish_timeout = publish_timeout
+        self.fields: dict[str, Field] = {}
+        #: Called in a forked child, and before the engine goes.
+        self.on_fork: list[Callable[[], None]] = []
+        self.on_stop: list[Callable[[], None]] = []
+        self._lock = threading.RLock()
+        self._service: Service | None = None
+        self._own_bus: EventBus | None = None
+        self._is_closed = False
+
+    def declare(self, field: Field) -> None:
+        """Take a field, for all who subscribe from now on."""
+        with self._lock:
+            if field.name in self.fields:
+                raise ConfigError(f"subscription field {field.name!r} is declared twice")
+            if self._service is not None:
+                self._add(self._service, field)
+            self.fields[field.name] = field
+
+    @property
+    def is_running(self) -> bool:
+        service = self._service
+        return service is not None and service.is_open
+
+    def service(self) -> Service:
+        """The service, started at first need.
+
+        Raises:
+            ClosedError: it was stopped.
+        """
+        service = self._service
+        if service is not None and service.is_open:
+            return service
+        with self._lock:
+            if self._is_closed:
+                raise ClosedError("closed")
+            return self._start()
+
+    def start(self) -> Service:
+        """The service, started also after it was stopped."""
+        with self._lock:
+            self._is_closed = False
+            return self._start()
+
+    def _start(self) -> Service:
+        if self._service is not None and not self._service.is_open:
+            self._forget()
+        if self._service is None:
+            bus = self.bus if isinstance(self.bus, EventBus) else self._make_bus(self.bus)
+            service = Service(
+                bus,
+                self.limits.as_dict(),
+                resolver_timeout=self.resolver_timeout,
+                publish_timeout=self.publish_timeout,
+                debug=self.debug,
+                has_init_hook=any(map(_shows_params, self.fields.values())),
+            )
+            for field in self.fields.values():
+                self._add(service, field)
+            self._service = service
+            _lifecycle.watch(self)
+        return self._service
+
+    def _make_bus(self, config: EventBusConfig) -> EventBus:
+        if self._own_bus is None:
+            self._own_bus = config.create_bus()
+        return self._own_bus
+
+    @staticmethod
+    def _add(service: Service, field: Field) -> None:
+        service.field_add(field.name, field.channels, field.resolver, field.returns)
+
+    def stop(self) -> None:
+        """End the service and its own bus. Harmless twice."""
+        for callback in self.on_stop:
+            callback()
+        with self._lock:
+            self._is_closed = True
+            service, self._service = self._service, None
+            bus, self._own_bus = self._own_bus, None
+        if service is not None:
+            service.close(*CLOSE_RESTART)
+        if bus is not None:
+            bus.close()
+
+    def _forget(self) -> None:
+        self._service = None
+        self._own_bus = None
+
+    def _at_exit(self) -> None:
+        self.stop()
+
+    def _after_fork(self) -> None:
+        # Another thread may have held the lock: it is not here to release it.
+        self._lock = threading.RLock()
+        if self._service is not None:
+            self._forget()
+            for callback in self.on_fork:
+                callback()
+
+
+def _shows_params(field: Field) -> bool:
+    """Whether the field's function can ask for connection_params."""
+    resolver = field.resolver
+    return resolver is not None and resolver.n_params == (2 if resolver.is_source else 3)

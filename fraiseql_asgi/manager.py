@@ -1,0 +1,422 @@
+# SPDX-License-Identifier: MIT
+"""SubscriptionManager: fields, publishing and an ASGI application in one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from fraiseql_asgi._core import ASGIApp, Event, EventBus, Publication, Service
+from fraiseql_asgi._runtime import Runtime
+from fraiseql_asgi.config import (
+    EventBusConfig,
+    Limits,
+    as_bus_config,
+    check_schema,
+    check_seconds,
+)
+from fraiseql_asgi.errors import ConfigError, FraiseQLError, PublishTimeout
+from fraiseql_asgi.executor import SubscriptionExecutor
+from fraiseql_asgi.subscription import Declaring, Field
+from fraiseql_asgi.types import Metrics, Receive, Returns, Scope, Send
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["SubscriptionManager"]
+
+#: Turns of the loop that one publish_event gives away while the loop has mail
+#: to hand on: enough for any burst, and an end where others publish for ever.
+_TURNS_MAX = 100
+#: Seconds for the `finally` blocks of resolvers and sources when it stops.
+_STOP_TIMEOUT = 5.0
+
+
+class SubscriptionManager(Declaring):
+    """Serves GraphQL subscriptions to the clients of an ASGI server.
+
+    It is an ASGI application itself, can be attached to FastAPI and Starlette
+    or mounted anywhere, and publishes from any thread. The engine starts with
+    the server (lifespan) or at first need.
+
+    Args:
+        event_bus_config: the bus: `memory://`, an `EventBusConfig`, or an
+            `EventBus` shared with others.
+        schema: None: subscriptions are served without a schema.
+        limits: what clients, events and documents may use.
+        path: answer here only, `"/graphql"`; None: wherever it is asked.
+        debug: tell clients the text of exceptions.
+        resolver_timeout: seconds an async resolver may take for one event.
+        publish_timeout: seconds a publisher waits for room.
+
+    Raises:
+        ConfigError: a setting that cannot work.
+        TypeError: an argument has the wrong type.
+
+    Example:
+        manager = SubscriptionManager()
+
+        @manager.subscription(channel="orders")
+        async def order_updated(event, variables):
+            return {**event, "label": f"order {event['id']}"}
+
+        await manager.publish_event(
+            event_type="orderUpdated", channel="orders", data={"id": 1})
+    """
+
+    def __init__(
+        self,
+        event_bus_config: str | EventBusConfig | EventBus = "memory://",
+        *,
+        schema: object = None,
+        limits: Limits | None = None,
+        path: str | None = None,
+        debug: bool = False,
+        resolver_timeout: float = 30.0,
+        publish_timeout: float = 5.0,
+    ) -> None:
+        check_schema(schema)
+        if limits is not None and not isinstance(limits, Limits):
+            raise TypeError(f"limits must be a Limits, not {type(limits).__name__}")
+        self._runtime = Runtime(
+            as_bus_config(event_bus_config),
+            limits=limits or Limits(),
+            debug=bool(debug),
+            resolver_timeout=check_seconds("resolver_timeout", resolver_timeout),
+            publish_timeout=check_seconds("publish_timeout", publish_timeout),
+        )
+        self._executor = SubscriptionExecutor._of(self._runtime)
+        self._apps: list[ASGIApp] = []
+        self._n_entered = 0
+        self._runtime.on_stop.append(self._forget_service)
+        self._runtime.on_fork.append(self._after_fork)
+        self._app = self._make_app(path)
+
+    # -- fields -------------------------------------------------------------
+
+    def declare(self, field: Field) -> None:
+        """Take a field, as `subscription` makes it."""
+        self._runtime.declare(field)
+
+    # -- publishing ---------------------------------------------------------
+
+    def publish(
+        self,
+        channel: str | Event,
+        data: object = None,
+        *,
+        event_type: str | None = None,
+    ) -> str:
+        """Publish from any thread; returns the id the bus gave the event.
+
+        It returns at once where an event loop runs; elsewhere it waits for
+        room, at most `publish_timeout`.
+
+        Args:
+            channel: where; or an `Event`, alone.
+            data: a dict of JSON values, converted before this returns.
+            event_type: what happened; None: the channel's name.
+
+        Raises:
+            QueueFull: no room, where an event loop runs.
+            PublishTimeout: no room in time, elsewhere.
+            TypeError, ValueError: the data is not JSON; nothing was published.
+            ClosedError: the manager was stopped.
+        """
+        return self._service().publish(channel, data, event_type, False)
+
+    async def publish_event(
+        self, event_type: str | Event, channel: str | None = None, data: object = None
+    ) -> str:
+        """Publish, and return the id the bus gave the event.
+
+        Waits for room, at most `publish_timeout`, and lets the subscribers of
+        this event loop catch up. While there are subscriptions made by
+        `create_subscription` it returns when the resolvers it caused have
+        answered, at most `publish_timeout` later.
+
+        Args:
+            event_type: what happened, `"orderUpdated"`; or an `Event`, alone.
+            channel: where.
+            data: a dict of JSON values, converted before anything is awaited.
+
+        Raises:
+            PublishTimeout: no room in time.
+            TypeError, ValueError: the data is not JSON; nothing was published.
+            ClosedError: the manager was stopped.
+        """
+        service = self._service()
+        waits = service.n_feeds > 0 and not Service.is_inside()
+        if isinstance(event_type, Event):
+            if channel is not None or data is not None:
+                raise TypeError("an Event is published alone")
+            outcome = service.offer(event_type, None, None, waits)
+        else:
+            if channel is None or data is None:
+                raise TypeError("publish_event needs event_type, channel and data, or an Event")
+            outcome = service.offer(channel, data, event_type, waits)
+        event_id = outcome if isinstance(outcome, str) else await self._complete(outcome)
+        for _ in range(_TURNS_MAX):
+            if not Service.is_behind():
+                break
+            await asyncio.sleep(0)
+        return event_id
+
+    async def _complete(self, publication: Publication) -> str:
+        """Wait for room and for what the event causes."""
+        timeout = self._runtime.publish_timeout
+        deadline = time.monotonic() + timeout
+        while (room := publication.send()) is not None:
+            await asyncio.wait([room], timeout=deadline - time.monotonic())
+            if not room.done():
+                raise PublishTimeout("the bus did not take the event in time", timeout=timeout)
+            room.result()
+        if publication.done is not None:
+            await asyncio.wait([publication.done], timeout=timeout)
+        assert publication.id is not None
+        return publication.id
+
+    # -- subscriptions of the application -----------------------------------
+
+    async def create_subscription(
+        self,
+        subscription_id: str,
+        connection_id: str,
+        query: str,
+        operation_name: str | None,
+        variables: dict[str, Any] | None,
+        resolver_fn: Callable[..., Any] | None,
+        user_id: str | None,
+        tenant_id: str | None,
+        *,
+        channels: Iterable[str] | None = None,
+        returns: Returns = "field",
+    ) -> None:
+        """Start a subscription that this application reads itself, with
+        `get_next_event`; its resolver runs in this event loop.
+
+        Arguments and exceptions are those of
+        `SubscriptionExecutor.register_subscription`.
+        """
+        self._service()
+        self._executor._register(
+            _call,
+            connection_id,
+            subscription_id,
+            query,
+            operation_name,
+            variables,
+            user_id,
+            tenant_id,
+            resolver_fn,
+            channels,
+            returns,
+        )
+
+    async def get_next_event(self, subscription_id: str) -> bytes | None:
+        """The oldest message waiting, serialised whole; None: there is none.
+
+        Raises:
+            UnknownSubscription: no such subscription.
+            ClosedError: the manager was stopped.
+        """
+        return self._executor.next_event(subscription_id)
+
+    async def complete_subscription(self, subscription_id: str) -> None:
+        """End a subscription made by `create_subscription`.
+
+        Raises:
+            UnknownSubscription: no such subscription.
+            ClosedError: the manager was stopped.
+        """
+        self._executor.complete_subscription(subscription_id)
+
+    @property
+    def executor(self) -> SubscriptionExecutor:
+        """The same engine, for callers without an event loop."""
+        return self._executor
+
+    # -- numbers ------------------------------------------------------------
+
+    @property
+    def event_bus_config(self) -> EventBusConfig | EventBus:
+        """The bus, as it was given."""
+        return self._runtime.bus
+
+    def get_metrics(self) -> Metrics:
+        """What was counted; a snapshot that stops nobody."""
+        return self._service().metrics()
+
+    def subscriber_count(self, channel: str | None = None) -> int:
+        """Subscriptions that listen on `channel`; None: all there are."""
+        if not self._runtime.is_running:
+            return 0
+        service = self._service()
+        if channel is None:
+            return service.metrics()["subscriptions_active"]
+        return service.count(channel)
+
+    # -- life ---------------------------------------------------------------
+
+    def _prepare(self) -> None:
+        """Before each start; for the default app."""
+
+    def _service(self) -> Service:
+        if self._runtime.is_running:
+            return self._runtime.service()
+        self._prepare()
+        return self._use_service(self._runtime.service())
+
+    def _use_service(self, service: Service) -> Service:
+        for app in self._apps:
+            app.service = service
+        return service
+
+    def _forget_service(self) -> None:
+        for app in self._apps:
+            app.service = None
+
+    def _after_fork(self) -> None:
+        self._n_entered = 0
+        self._forget_service()
+
+    async def __aenter__(self) -> Self:
+        if self._n_entered == 0:
+            self._prepare()
+            self._use_service(self._runtime.start())
+        self._n_entered += 1
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._n_entered > 0:
+            self._n_entered -= 1
+            if self._n_entered == 0:
+                await self.aclose()
+
+    async def aclose(self) -> None:
+        """Stop: connections close with 1012, which clients take as a reason to
+        come back; resolvers are cancelled and sources closed.
+
+        Harmless twice. `async with` and the server's lifespan start it again.
+        """
+        self._n_entered = 0
+        tasks: list[asyncio.Future[Any]] = []
+        if self._runtime.is_running:
+            tasks = self._runtime.service().cancel_tasks()
+        self._runtime.stop()
+        waited = [task for task in tasks if task is not asyncio.current_task()]
+        if waited:
+            await asyncio.wait(waited, timeout=_STOP_TIMEOUT)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(self, app: object = None) -> AsyncIterator[None]:
+        """For a parent that mounts it: `Starlette(lifespan=manager.lifespan)`."""
+        async with self:
+            yield
+
+    # -- ASGI ---------------------------------------------------------------
+
+    def _make_app(self, path: str | None) -> ASGIApp:
+        async def serve_http(scope: Scope, receive: Receive, send: Send) -> None:
+            await _serve_http(scope, send, is_here=app.subpath(scope) in ("", "/"))
+
+        app = ASGIApp(
+            start=self._start_for_connection,
+            http=serve_http,
+            lifespan=self._serve_lifespan,
+            path=path,
+        )
+        if self._runtime.is_running:
+            app.service = self._runtime.service()
+        self._apps.append(app)
+        return app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
+
+    async def _start_for_connection(self) -> Service:
+        return self._service()
+
+    async def _serve_lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            await self.__aenter__()
+        except Exception as error:
+            await send({"type": "lifespan.startup.failed", "message": _one_line(error)})
+            return
+        await send({"type": "lifespan.startup.complete"})
+        try:
+            await receive()
+        finally:
+            await self.aclose()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    def attach(self, app: Any, path: str = "/graphql") -> None:
+        """Serve at `path` of a FastAPI or Starlette application.
+
+        Adds one route for `path` and all below, http and WebSocket, and chains
+        the lifespan: the manager starts before the application's own and
+        stops after it.
+
+        Raises:
+            TypeError: another kind of application; mount the manager there.
+            ConfigError: the path cannot be one.
+        """
+        if not isinstance(path, str) or not path.startswith("/") or path.rstrip("/") == "":
+            raise ConfigError(
+                f'path must be like "/graphql", not {path!r}; at "/" the manager is the '
+                "application itself",
+                setting="path",
+            )
+        if not hasattr(getattr(app, "router", None), "lifespan_context"):
+            raise TypeError(
+                "attach takes a FastAPI or Starlette application, "
+                f"not {type(app).__name__}; a manager is an ASGI application: mount it"
+            )
+        from fraiseql_asgi import _starlette
+
+        _starlette.attach(app, self, self._make_app(path))
+
+
+async def _serve_http(scope: Scope, send: Send, *, is_here: bool) -> None:
+    """Say in a sentence what is served instead."""
+    method = scope["method"]
+    headers = [(b"content-type", b"text/plain; charset=utf-8")]
+    if not is_here:
+        status, text = 404, "There is nothing here: GraphQL subscriptions have another path."
+    elif method in ("GET", "HEAD"):
+        status = 426
+        text = (
+            "This is an endpoint for GraphQL subscriptions: connect with a WebSocket that "
+            "offers the subprotocol graphql-transport-ws."
+        )
+        headers.append((b"upgrade", b"websocket"))
+    else:
+        status = 405
+        text = f"{method} is not served here: subscribe over a WebSocket."
+        headers.append((b"allow", b"GET"))
+    body = f"{text}\n".encode()
+    headers.append((b"content-length", b"%d" % len(body)))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if method == "HEAD" else body})
+
+
+def _call(open_feed: Callable[[], Any]) -> Any:
+    return open_feed()
+
+
+def _one_line(error: Exception) -> str:
+    """What a server prints when the start fails."""
+    text = " ".join(str(error).split())
+    if not isinstance(error, FraiseQLError):
+        text = f"{type(error).__name__}: {text}"
+    return f"fraiseql_asgi cannot start: {text}"

@@ -1,0 +1,284 @@
+# SPDX-License-Identifier: MIT
+"""Declaring subscription fields: the forms of `subscription(...)`.
+
+A declaration is checked when it is made and becomes a `Field`; the engine gets
+it when it starts.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+import re
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar, overload
+
+from fraiseql_asgi import _core
+from fraiseql_asgi.errors import ConfigError
+from fraiseql_asgi.types import Returns
+
+__all__ = ["Declaring", "Field", "camel_case", "check_channels", "make_resolver", "subscription"]
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+#: What the engine takes: names, and how many of them.
+_NAME_BYTES_MAX = 1024
+_CHANNELS_MAX = 64
+
+
+@dataclasses.dataclass(frozen=True)
+class Field:
+    """A declared subscription field."""
+
+    name: str
+    #: What it listens on; empty for a source.
+    channels: tuple[str, ...]
+    returns: Returns = "field"
+    #: Who makes its values; None: the event's data is the value.
+    resolver: _core.Resolver | None = None
+
+
+class Declaring:
+    """Something that fields can be declared on."""
+
+    def declare(self, field: Field) -> None:
+        """Take `field`, or raise ConfigError: the name is taken."""
+        raise NotImplementedError
+
+    @overload
+    def subscription(self, function: Function, /) -> Function: ...
+
+    @overload
+    def subscription(
+        self, name: str, /, *, channel: str | Iterable[str] | None = None
+    ) -> None: ...
+
+    @overload
+    def subscription(
+        self, *, channel: str | Iterable[str] | None = None, returns: Returns | None = None
+    ) -> Callable[[Function], Function]: ...
+
+    def subscription(
+        self,
+        target: Any = None,
+        /,
+        *,
+        channel: str | Iterable[str] | None = None,
+        returns: Returns | None = None,
+    ) -> Any:
+        """Declare a subscription field.
+
+        Over a function it is a decorator, bare or with arguments: the field
+        is named like the function, in camelCase, and listens on the channel
+        of that name. With a name instead of a function the field has no
+        resolver, and its events never touch Python.
+
+            @manager.subscription
+            async def order_updated(event, variables): ...
+
+            @manager.subscription(channel="orders")
+            def order(event, variables, context): ...
+
+            manager.subscription("priceChanged", channel="prices")
+
+            @manager.subscription
+            async def tick(variables, context):   # a source of its own
+                yield {...}
+
+        Args:
+            channel: a name, or several: where the field listens.
+            returns: "field": the function returns the field's value. "data":
+                it returns the object that holds it under the field's name.
+
+        Raises:
+            ConfigError: the declaration cannot work; it says why.
+            TypeError: an argument has the wrong type.
+        """
+        if isinstance(target, str):
+            if returns is not None:
+                raise ConfigError(
+                    f"field {target!r} has no resolver whose result returns= could be about",
+                    setting="returns",
+                )
+            self.declare(_event_field(target, channel))
+            return None
+        if target is not None:
+            self._declare_function(target, channel, returns)
+            return target
+        return functools.partial(self._decorate, channel, returns)
+
+    def _decorate(
+        self,
+        channel: str | Iterable[str] | None,
+        returns: Returns | None,
+        function: Function,
+    ) -> Function:
+        self._declare_function(function, channel, returns)
+        return function
+
+    def _declare_function(
+        self, function: object, channel: str | Iterable[str] | None, returns: Returns | None
+    ) -> None:
+        if not callable(function):
+            raise TypeError(
+                "subscription takes a function or the name of a field, "
+                f"not {type(function).__name__}"
+            )
+        name = camel_case(_name_of(function))
+        _check_name(name)
+        if _is_kind(inspect.isasyncgenfunction, function):
+            field = _source_field(name, function, channel, returns)
+        else:
+            resolver = make_resolver(name, function)
+            channels = check_channels(name if channel is None else channel)
+            field = Field(name, channels, check_returns(returns), resolver)
+        self.declare(field)
+
+
+def camel_case(name: str) -> str:
+    """`order_updated` as `orderUpdated`; underscores in front stay."""
+    stem = name.lstrip("_")
+    head, *rest = stem.split("_")
+    return name[: len(name) - len(stem)] + head + "".join(part[:1].upper() + part[1:] for part in rest)
+
+
+def check_channels(channel: str | Iterable[str]) -> tuple[str, ...]:
+    """The channels named, each once.
+
+    Raises:
+        ConfigError: none, too many, an empty or overlong one, a template.
+        TypeError: no str.
+    """
+    names = [channel] if isinstance(channel, str) else channel
+    if not isinstance(names, (list, tuple, set, frozenset)):
+        raise TypeError(f"channel must be a str or a list of them, not {type(channel).__name__}")
+    for name in names:
+        if not isinstance(name, str):
+            raise TypeError(f"a channel must be a str, not {type(name).__name__}")
+        if not 0 < len(name.encode("utf-8", "surrogatepass")) <= _NAME_BYTES_MAX:
+            raise ConfigError(
+                f"a channel has 1 to {_NAME_BYTES_MAX} bytes, not {name!r}", setting="channel"
+            )
+        if "{" in name or "}" in name:
+            raise ConfigError(
+                f"channel {name!r} is a template: this version takes names without braces only",
+                setting="channel",
+            )
+    unique = tuple(dict.fromkeys(names))
+    if not 1 <= len(unique) <= _CHANNELS_MAX:
+        raise ConfigError(
+            f"a field listens on 1 to {_CHANNELS_MAX} channels, not {len(unique)}",
+            setting="channel",
+        )
+    return unique
+
+
+def check_returns(returns: object) -> Returns:
+    """`returns`, where None is the default."""
+    if returns is None or returns == "field":
+        return "field"
+    if returns == "data":
+        return "data"
+    raise ConfigError(f'returns must be "field" or "data", not {returns!r}', setting="returns")
+
+
+def make_resolver(name: str, function: Callable[..., Any]) -> _core.Resolver:
+    """How to call `function`, a resolver of field `name`.
+
+    Raises:
+        ConfigError: it is a generator, or takes too few or too many arguments.
+    """
+    if _is_kind(inspect.isgeneratorfunction, function):
+        raise ConfigError(
+            f"field {name!r}: a resolver returns one value; a source of many is an async "
+            "generator (async def with yield)"
+        )
+    n_params = _count_params(name, function, "(event, variables)", ", context", 2, 3)
+    return _core.Resolver(function, name, n_params)
+
+
+def _event_field(name: str, channel: str | Iterable[str] | None) -> Field:
+    _check_name(name)
+    return Field(name, check_channels(name if channel is None else channel))
+
+
+def _source_field(name: str, function: Callable[..., Any], channel: object, returns: object) -> Field:
+    for setting, value in (("channel", channel), ("returns", returns)):
+        if value is not None:
+            raise ConfigError(
+                f"field {name!r} is a source of its own (an async generator): "
+                f"{setting}= has no meaning for it",
+                setting=setting,
+            )
+    n_params = _count_params(name, function, "(variables, context)", "", 0, 2)
+    return Field(name, (), "field", _core.Resolver(function, name, n_params, is_source=True))
+
+
+def _check_name(name: str) -> None:
+    if not re.fullmatch(r"[_A-Za-z][_0-9A-Za-z]*", name, re.ASCII) or name.startswith("__"):
+        raise ConfigError(f"{name!r} cannot be the name of a GraphQL field")
+
+
+def _name_of(function: Callable[..., Any]) -> str:
+    while isinstance(function, functools.partial):
+        function = function.func
+    name = getattr(function, "__name__", None)
+    if not isinstance(name, str):
+        raise ConfigError(f"{function!r} has no name to call a field by")
+    return name
+
+
+def _is_kind(test: Callable[[Any], bool], function: Callable[..., Any]) -> bool:
+    """`test` of the function, or of the method that makes an object callable."""
+    return test(function) or test(getattr(type(function), "__call__", None))
+
+
+def _count_params(
+    name: str, function: Callable[..., Any], needed: str, optional: str, low: int, high: int
+) -> int:
+    """How many of our positional arguments `function` takes."""
+    try:
+        params = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return low
+    positional = [p for p in params if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    required = sum(p.default is p.empty for p in positional)
+    has_rest = any(p.kind is p.VAR_POSITIONAL for p in params)
+    keywords = [p.name for p in params if p.kind is p.KEYWORD_ONLY and p.default is p.empty]
+    takes = max(low, required) if has_rest else len(positional)
+    if required > high or takes < low or keywords:
+        wanted = f"{needed[:-1]}[{optional}])" if optional else f"{needed} or fewer"
+        raise ConfigError(f"field {name!r}: its function is called with {wanted}")
+    return min(takes, high)
+
+
+class _Defaults(Declaring):
+    """The fields of the package's own `subscription`: kept until the default
+    manager is made, and passed on from then on."""
+
+    def __init__(self) -> None:
+        self.fields: list[Field] = []
+        self.target: Declaring | None = None
+
+    def declare(self, field: Field) -> None:
+        if self.target is not None:
+            self.target.declare(field)
+            return
+        if any(known.name == field.name for known in self.fields):
+            raise ConfigError(f"subscription field {field.name!r} is declared twice")
+        self.fields.append(field)
+
+    def pass_on(self, target: Declaring) -> None:
+        """Declare everything on `target`, now and later."""
+        fields, self.fields = self.fields, []
+        self.target = target
+        for field in fields:
+            target.declare(field)
+
+
+#: For app.py.
+defaults = _Defaults()
+
+#: The decorator of the default app's manager: see `Declaring.subscription`.
+subscription = defaults.subscription

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: MIT
+"""The shapes of what goes in and out, for annotations."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
+from typing import Any, Literal, TypeAlias, TypedDict
+
+__all__ = [
+    "ASGIApplication",
+    "Metrics",
+    "Receive",
+    "Resolver",
+    "Returns",
+    "Scope",
+    "Send",
+    "Source",
+]
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+ASGIApplication: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+#: `(event, variables)` or `(event, variables, context)`, sync or async.
+Resolver: TypeAlias = Callable[..., Any]
+#: `(variables, context)`, or fewer of them.
+Source: TypeAlias = Callable[..., AsyncGenerator[Any, None]]
+
+#: What a resolver's result is: the root field's value, or an object holding it
+#: under the field's name.
+Returns: TypeAlias = Literal["field", "data"]
+
+
+class Metrics(TypedDict):
+    """What `get_metrics()` returns: counts since the start, except `…_active`,
+    `…_cached` and `events_waiting`, which say how many there are now."""
+
+    #: Client connections open now, and ever opened.
+    connections_active: int
+    connections_total: int
+    #: Subscriptions live now, ever started, ended for whatever reason, and
+    #: subscribe requests answered by an error.
+    subscriptions_active: int
+    subscriptions_total: int
+    subscriptions_completed: int
+    subscriptions_refused: int
+    #: Channels somebody listens on.
+    channels_active: int
+    #: Events taken from this process's publishers, and those that came from
+    #: the bus.
+    events_published: int
+    events_received: int
+    #: Pairs of event and subscription that matched.
+    events_matched: int
+    #: Payloads serialised: one serves all who asked for the same.
+    projections: int
+    #: `next` messages queued, and those lost to a full queue.
+    deliveries: int
+    deliveries_dropped: int
+    #: Calls of resolvers and sources, and those that ended in an error.
+    resolver_calls: int
+    resolver_errors: int
+    #: Connections closed with 1013.
+    slow_clients_closed: int
+    #: Compiled documents kept.
+    plans_cached: int
+    #: Events that wait for the bus.
+    events_waiting: int
