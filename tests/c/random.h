@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* Repeatable chance for tests against a model: the same seed, the same run,
  * on every machine. FQ_TEST_SEED chooses the first seed, FQ_TEST_RUNS how
- * many are tried. Header only. */
+ * many are tried; a case that fails names its seed. Header only. */
 #ifndef FQ_TESTS_RANDOM_H
 #define FQ_TESTS_RANDOM_H
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
+
+#include "support.h"
 
 typedef struct fq_random {
     uint64_t state;
@@ -44,5 +46,35 @@ fq_random_setting(const char *name, uint64_t otherwise)
     const char *text = getenv(name);
     return text != NULL ? strtoull(text, NULL, 10) : otherwise;
 }
+
+/* The seed under way; 0 when the case has passed. */
+static uint64_t fq_random_seed;
+
+/* Calls |run| with one seed after the other. */
+static inline void
+fq_random_runs(void (*run)(uint64_t seed), uint64_t n_runs)
+{
+    uint64_t first = fq_random_setting("FQ_TEST_SEED", 1);
+    n_runs = fq_random_setting("FQ_TEST_RUNS", n_runs);
+    for (uint64_t i = 0; i < n_runs; i++) {
+        fq_random_seed = first + i;
+        run(first + i);
+    }
+    fq_random_seed = 0;
+}
+
+static inline int
+fq_random_teardown(void **state)
+{
+    if (fq_random_seed != 0)
+        print_error("it was FQ_TEST_SEED=%llu\n",
+                    (unsigned long long)fq_random_seed);
+    return fq_test_teardown(state);
+}
+
+/* A case that calls fq_random_runs. */
+#define FQ_TEST_RANDOM(function)                                              \
+    cmocka_unit_test_setup_teardown((function), fq_test_setup,                \
+                                    fq_random_teardown)
 
 #endif

@@ -164,10 +164,7 @@ static void
 test_channel_cursor_bears_change(void **state)
 {
     (void)state;
-    uint64_t seed = fq_random_setting("FQ_TEST_SEED", 1);
-    uint64_t n_runs = fq_random_setting("FQ_TEST_RUNS", 1000);
-    for (uint64_t i = 0; i < n_runs; i++)
-        random_walk(seed + i);
+    fq_random_runs(random_walk, 1000);
 }
 
 int
@@ -177,7 +174,7 @@ main(void)
         FQ_TEST(test_channel_index_has_no_empty_channel),
         FQ_TEST(test_channel_name_may_be_empty),
         FQ_TEST(test_channel_cursor_closes_with_its_channel),
-        FQ_TEST(test_channel_cursor_bears_change),
+        FQ_TEST_RANDOM(test_channel_cursor_bears_change),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -365,10 +365,7 @@ static void
 test_queue_behaves_as_an_array(void **state)
 {
     (void)state;
-    uint64_t seed = fq_random_setting("FQ_TEST_SEED", 1);
-    uint64_t n_runs = fq_random_setting("FQ_TEST_RUNS", 300);
-    for (uint64_t i = 0; i < n_runs; i++)
-        random_run(seed + i);
+    fq_random_runs(random_run, 300);
 }
 
 int
@@ -383,7 +380,7 @@ main(void)
         FQ_TEST(test_queue_drop_oldest_carries_when_there_is_no_next),
         FQ_TEST(test_queue_gives_a_large_ring_back),
         FQ_TEST(test_queue_push_without_memory_changes_nothing),
-        FQ_TEST(test_queue_behaves_as_an_array),
+        FQ_TEST_RANDOM(test_queue_behaves_as_an_array),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
