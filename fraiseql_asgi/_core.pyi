@@ -2,10 +2,14 @@
 # The extension module, private: what users may rely on is exported by the
 # package. Each part of csrc/python has a section of its own here.
 
+import asyncio
 import datetime as dt
-from typing import Any, ClassVar, NoReturn, final
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, ClassVar, Final, NoReturn, final
 
 from typing_extensions import Self
+
+from fraiseql_asgi.types import ASGIApplication, Metrics, Receive, Scope, Send
 
 # -- module -----------------------------------------------------------------
 
@@ -94,3 +98,152 @@ class Event:
     @property
     def meta(self) -> dict[str, Any] | None: ...
     def to_dict(self) -> dict[str, Any]: ...
+
+# -- asgi_app ---------------------------------------------------------------
+
+class ASGIApp:
+    service: Service | None
+    def __init__(
+        self,
+        *,
+        service: Service | None = None,
+        start: Callable[[], Awaitable[Service]] | None = None,
+        http: ASGIApplication | None = None,
+        lifespan: ASGIApplication | None = None,
+        path: str | None = None,
+    ) -> None: ...
+    @property
+    def path(self) -> str | None: ...
+    def subpath(self, scope: Scope, /) -> str | None: ...
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]: ...
+
+# -- event_bus --------------------------------------------------------------
+
+@final
+class EventBus:
+    def __new__(cls, bus_type: str) -> Self: ...
+    @property
+    def bus_type(self) -> str: ...
+    def publish(self, event: Event, /) -> str: ...
+    def close(self) -> None: ...
+
+# -- publish ----------------------------------------------------------------
+
+@final
+class Publication:
+    @property
+    def id(self) -> str | None: ...
+    @property
+    def done(self) -> asyncio.Future[None] | None: ...
+    def send(self) -> asyncio.Future[None] | None: ...
+
+# -- resolver, resolver_context, source --------------------------------------
+
+@final
+class SkipType: ...
+
+#: Returned or yielded by a resolver or a source: nothing for this event.
+SKIP: Final[SkipType]
+
+@final
+class Resolver:
+    def __new__(
+        cls, function: Callable[..., Any], name: str, n_params: int, is_source: bool = False
+    ) -> Self: ...
+    @property
+    def function(self) -> Callable[..., Any]: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def n_params(self) -> int: ...
+    @property
+    def is_source(self) -> bool: ...
+
+@final
+class ResolverContext:
+    @property
+    def event(self) -> Event | None: ...
+    @property
+    def args(self) -> dict[str, Any]: ...
+    @property
+    def connection_params(self) -> dict[str, Any] | None: ...
+    @property
+    def scope(self) -> MutableMapping[str, Any] | None: ...
+    @property
+    def connection_id(self) -> str: ...
+    @property
+    def subscription_id(self) -> str: ...
+    @property
+    def operation_name(self) -> str | None: ...
+
+@final
+class Source:
+    def give(self, value: object, /) -> None: ...
+    def asked(self) -> asyncio.Future[None]: ...
+    def cancel(self) -> None: ...
+
+# -- service_object, feed ----------------------------------------------------
+
+@final
+class Feed:
+    def next(self) -> bytes | None: ...
+    def close(self) -> None: ...
+
+@final
+class Service:
+    def __new__(
+        cls,
+        bus: EventBus,
+        limits: dict[str, float],
+        resolver_timeout: float,
+        publish_timeout: float,
+        debug: bool,
+        has_init_hook: bool,
+    ) -> Self: ...
+    @property
+    def bus(self) -> EventBus: ...
+    @property
+    def is_open(self) -> bool: ...
+    @property
+    def n_feeds(self) -> int: ...
+    def field_add(
+        self, name: str, channels: tuple[str, ...], resolver: Resolver | None, returns: str, /
+    ) -> None: ...
+    def publish(
+        self,
+        channel: str | Event,
+        data: object,
+        event_type: str | None,
+        waits_for_calls: bool,
+        /,
+    ) -> str: ...
+    def offer(
+        self,
+        channel: str | Event,
+        data: object,
+        event_type: str | None,
+        waits_for_calls: bool,
+        /,
+    ) -> str | Publication: ...
+    def feed(
+        self,
+        subscription_id: str,
+        connection_id: str,
+        query: str,
+        operation_name: str | None,
+        variables: dict[str, Any] | None,
+        resolver: Resolver | None,
+        channels: tuple[str, ...] | None,
+        returns: str,
+        /,
+    ) -> Feed: ...
+    def metrics(self) -> Metrics: ...
+    def count(self, channel: str, /) -> int: ...
+    def cancel_tasks(self) -> list[asyncio.Future[Any]]: ...
+    def close(self, code: int, reason: str, /) -> None: ...
+    @classmethod
+    def is_behind(cls) -> bool: ...
+    @classmethod
+    def is_inside(cls) -> bool: ...
+    @staticmethod
+    def default_limits() -> dict[str, float]: ...
