@@ -50,9 +50,7 @@ class SubscriptionExecutor:
     """
 
     def __init__(self, config: str | EventBusConfig | EventBus | None = None) -> None:
-        runtime = Runtime(
-            as_bus_config("memory://" if config is None else config), limits=Limits()
-        )
+        runtime = Runtime(as_bus_config("memory://" if config is None else config), limits=Limits())
         self._set_up(runtime)
         runtime.start()
 
@@ -250,9 +248,7 @@ class SubscriptionExecutor:
 
     def _unknown(self, subscription_id: object) -> Exception:
         if not isinstance(subscription_id, str):
-            return TypeError(
-                f"subscription_id must be a str, not {type(subscription_id).__name__}"
-            )
+            return TypeError(f"subscription_id must be a str, not {type(subscription_id).__name__}")
         if subscription_id in self._lost:
             return ClosedError(
                 f"subscription {subscription_id!r} belongs to the process before the fork"
@@ -294,10 +290,10 @@ class SubscriptionExecutor:
                 raise TypeError("an Event is published alone")
             return service.publish(event_type, None, None, True)
         _check_id("event_type", event_type)
-        _check_id("channel", channel)
+        name = _check_id("channel", channel)
         if data is None:
             raise TypeError("data must be a dict, not NoneType")
-        return service.publish(channel, data, event_type, True)
+        return service.publish(name, data, event_type, True)
 
     def get_metrics(self) -> Metrics:
         """What was counted; a snapshot that stops nobody."""
@@ -349,15 +345,16 @@ class SubscriptionExecutor:
         self._loop = None
 
 
-def _check_str(name: str, value: object) -> None:
+def _check_str(name: str, value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{name} must be a str, not {type(value).__name__}")
+    return value
 
 
-def _check_id(name: str, value: object) -> None:
-    _check_str(name, value)
-    if value == "":
+def _check_id(name: str, value: object) -> str:
+    if _check_str(name, value) == "":
         raise ValueError(f"{name} must not be empty")
+    return str(value)
 
 
 def _check_optional_str(name: str, value: object) -> None:

@@ -50,13 +50,16 @@ class Declaring:
     def subscription(self, function: Function, /) -> Function: ...
 
     @overload
-    def subscription(
-        self, name: str, /, *, channel: str | Iterable[str] | None = None
-    ) -> None: ...
+    def subscription(self, name: str, /, *, channel: str | Iterable[str] | None = None) -> None: ...
 
     @overload
     def subscription(
-        self, *, channel: str | Iterable[str] | None = None, returns: Returns | None = None
+        self,
+        target: None = None,
+        /,
+        *,
+        channel: str | Iterable[str] | None = None,
+        returns: Returns | None = None,
     ) -> Callable[[Function], Function]: ...
 
     def subscription(
@@ -139,8 +142,9 @@ class Declaring:
 def camel_case(name: str) -> str:
     """`order_updated` as `orderUpdated`; underscores in front stay."""
     stem = name.lstrip("_")
+    front = name[: len(name) - len(stem)]
     head, *rest = stem.split("_")
-    return name[: len(name) - len(stem)] + head + "".join(part[:1].upper() + part[1:] for part in rest)
+    return front + head + "".join(part[:1].upper() + part[1:] for part in rest)
 
 
 def check_channels(channel: str | Iterable[str]) -> tuple[str, ...]:
@@ -203,7 +207,9 @@ def _event_field(name: str, channel: str | Iterable[str] | None) -> Field:
     return Field(name, check_channels(name if channel is None else channel))
 
 
-def _source_field(name: str, function: Callable[..., Any], channel: object, returns: object) -> Field:
+def _source_field(
+    name: str, function: Callable[..., Any], channel: object, returns: object
+) -> Field:
     for setting, value in (("channel", channel), ("returns", returns)):
         if value is not None:
             raise ConfigError(
@@ -231,7 +237,7 @@ def _name_of(function: Callable[..., Any]) -> str:
 
 def _is_kind(test: Callable[[Any], bool], function: Callable[..., Any]) -> bool:
     """`test` of the function, or of the method that makes an object callable."""
-    return test(function) or test(getattr(type(function), "__call__", None))
+    return test(function) or test(getattr(function, "__call__", None))  # noqa: B004
 
 
 def _count_params(
