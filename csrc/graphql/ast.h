@@ -140,6 +140,7 @@ typedef struct fq_ast_field {
     uint32_t key_id;  /* response key and name as numbers: equal for equal */
     uint32_t name_id; /* names of a document, below n_names; set by
                        * fq_document_link */
+    uint64_t arguments_key; /* 0: not made yet; of OverlappingFields */
     struct fq_ast_field *next_field; /* the document's next field */
 } fq_ast_field;
 

@@ -6,10 +6,16 @@
 
 #include <string.h>
 
+#include "json/utf8.h"
+
 /* As in the reference: a longer list or object gets a line per item, and
  * nothing is indented further than so many levels. */
 #define PRINT_LINE_MAX 80
 #define PRINT_INDENT_MAX 100
+
+/* A text for people: what is beyond is cut, as indentation can make much of
+ * little. */
+#define PRINT_TEXT_MAX (64 * 1024)
 
 /* Of a block string: a longer line stands alone between its quotes. */
 #define PRINT_BLOCK_LINE_MAX 70
@@ -267,6 +273,8 @@ print_items(fq_printer *printer, const fq_ast_value *value, bool is_broken)
 static void
 print_measured(fq_printer *printer, const fq_ast_value *value)
 {
+    if (fq_buf_status(printer->buf) != FQ_OK)
+        return;
     if (!is_container(value)) {
         print_indented(printer, value);
         return;
@@ -292,9 +300,18 @@ print_measured(fq_printer *printer, const fq_ast_value *value)
 void
 fq_print_value(fq_buf *buf, fq_ast_value *value)
 {
-    fq_printer printer = {.buf = buf};
+    fq_buf text;
+    fq_buf_init(&text);
+    text.max = PRINT_TEXT_MAX;
+    fq_printer printer = {.buf = &text};
     measure(value);
     print_measured(&printer, value);
+    if (fq_buf_status(&text) == FQ_ERR_NOMEM)
+        buf->status = FQ_ERR_NOMEM;
+    fq_buf_append_str(buf, fq_utf8_truncate(fq_buf_str(&text), text.len));
+    if (fq_buf_status(&text) == FQ_ERR_LIMIT)
+        fq_buf_append_str(buf, FQ_STR_LIT("..."));
+    fq_buf_fini(&text);
 }
 
 void

@@ -95,6 +95,7 @@ typedef struct fq_conflict {
  * those of a selection set are kept until all of it has been compared. */
 typedef struct fq_conflict_sink {
     bool has_any;
+    bool is_silent;      /* nothing but has_any is wanted */
     fq_conflict *joined; /* or NULL: these are to be told */
     struct fq_kept_conflict *kept;
     struct fq_kept_conflict **kept_tail;
@@ -144,7 +145,7 @@ leave(fq_overlap *overlap)
 static size_t
 pair_slot(const fq_pair_set *set, uint64_t pair)
 {
-    size_t i = (size_t)((pair * UINT64_C(0x9E3779B97F4A7C15)) >> 20)
+    size_t i = (size_t)((pair * UINT64_C(0x9E3779B97F4A7C15)) >> 32)
                & (set->cap - 1);
     while (set->slots[i] != 0 && set->slots[i] != pair)
         i = (i + 1) & (set->cap - 1);
@@ -385,7 +386,7 @@ find_argument(fq_overlap *overlap, const fq_ast_list *list, fq_str name,
     fq_ast_argument *found = NULL;
     if (guess != NULL && fq_str_eq(((fq_ast_argument *)guess)->name, name))
         return (fq_ast_argument *)guess;
-    spend(overlap, list->n_items / 16);
+    spend(overlap, list->n_items / 4);
     FQ_AST_FOREACH(node, list)
     {
         fq_ast_argument *argument = (fq_ast_argument *)node;
@@ -395,12 +396,12 @@ find_argument(fq_overlap *overlap, const fq_ast_list *list, fq_str name,
     return found;
 }
 
+/* As the reference compares them: each of the first list with the last of its
+ * name in the second. */
 static bool
-are_same_arguments(fq_overlap *overlap, const fq_ast_list *list1,
-                   const fq_ast_list *list2)
+compare_arguments(fq_overlap *overlap, const fq_ast_list *list1,
+                  const fq_ast_list *list2)
 {
-    if (list1->n_items != list2->n_items)
-        return false;
     fq_ast_node *guess = list2->first;
     FQ_AST_FOREACH(node, list1)
     {
@@ -415,6 +416,48 @@ are_same_arguments(fq_overlap *overlap, const fq_ast_list *list1,
         guess = argument2->node.next;
     }
     return true;
+}
+
+/* A key under which lists of equal arguments are equal, in whatever order;
+ * KEY_REPEATED when a name is there twice, for which no key will do. */
+#define KEY_REPEATED 1
+static uint64_t
+arguments_key(fq_overlap *overlap, fq_ast_field *field)
+{
+    if (field->arguments_key != 0)
+        return field->arguments_key;
+    uint64_t sum = 0;
+    bool has_repeated = false;
+    fq_validation_link_same(overlap->validation, &field->arguments);
+    FQ_AST_FOREACH(node, &field->arguments)
+    {
+        fq_ast_argument *argument = (fq_ast_argument *)node;
+        uint64_t parts[2] = {
+            fq_hash_bytes(argument->name.ptr, argument->name.len),
+            argument_key(argument),
+        };
+        sum += fq_hash_bytes(parts, sizeof(parts));
+        has_repeated = has_repeated || argument->first_same != argument;
+    }
+    field->arguments_key = has_repeated ? KEY_REPEATED : sum | 2;
+    return field->arguments_key;
+}
+
+static bool
+have_same_arguments(fq_overlap *overlap, const fq_ast_field *field1,
+                    const fq_ast_field *field2)
+{
+    const fq_ast_list *list1 = &field1->arguments;
+    const fq_ast_list *list2 = &field2->arguments;
+    if (list1->n_items != list2->n_items)
+        return false;
+    if (list1->n_items == 0)
+        return true;
+    uint64_t key1 = arguments_key(overlap, (fq_ast_field *)field1);
+    uint64_t key2 = arguments_key(overlap, (fq_ast_field *)field2);
+    if (key1 == KEY_REPEATED || key2 == KEY_REPEATED)
+        return compare_arguments(overlap, list1, list2);
+    return key1 == key2;
 }
 
 static void
@@ -443,8 +486,6 @@ keep_conflict(fq_overlap *overlap, fq_conflict_sink *sink, fq_str key,
               const fq_conflict *conflict)
 {
     fq_validation *validation = overlap->validation;
-    if (sink->n_kept > FQ_VALIDATION_ERRORS_MAX)
-        return;
     fq_buf message;
     fq_buf_init(&message);
     fq_buf_append_str(&message, FQ_STR_LIT("Fields '"));
@@ -477,12 +518,25 @@ keep_conflict(fq_overlap *overlap, fq_conflict_sink *sink, fq_str key,
     fq_buf_fini(&message);
 }
 
+/* False when |sink| needs to know no more than that there are conflicts. */
+static bool
+sink_has_room(const fq_conflict_sink *sink)
+{
+    const fq_conflict *joined = sink->joined;
+    if (sink->is_silent)
+        return false;
+    if (joined == NULL)
+        return sink->n_kept <= FQ_VALIDATION_ERRORS_MAX;
+    return joined->reason.len <= CONFLICT_TEXT_MAX
+           || joined->n_nodes1 < CONFLICT_NODES_MAX
+           || joined->n_nodes2 < CONFLICT_NODES_MAX;
+}
+
 /* Adds |conflict| of response key |key| to |sink|. */
 static void
 sink_add(fq_overlap *overlap, fq_conflict_sink *sink, fq_str key,
          const fq_conflict *conflict)
 {
-    sink->has_any = true;
     fq_conflict *joined = sink->joined;
     if (joined == NULL) {
         keep_conflict(overlap, sink, key, conflict);
@@ -583,6 +637,13 @@ static void
 compare_subfields(fq_overlap *overlap, fq_conflict_sink *sink,
                   const fq_ast_field *field1, const fq_ast_field *field2)
 {
+    if (!sink_has_room(sink)) {
+        fq_conflict_sink silent = {.is_silent = true};
+        compare_sets(overlap, &silent, field1->selection_set,
+                     field2->selection_set);
+        sink->has_any = sink->has_any || silent.has_any;
+        return;
+    }
     fq_conflict conflict = {
         .nodes1 = {field1},
         .nodes2 = {field2},
@@ -598,6 +659,7 @@ compare_subfields(fq_overlap *overlap, fq_conflict_sink *sink,
             conflict.reason.len = CONFLICT_TEXT_MAX;
             fq_buf_append_str(&conflict.reason, FQ_STR_LIT("..."));
         }
+        sink->has_any = true;
         sink_add(overlap, sink, fq_ast_field_key(field1), &conflict);
     }
     fq_buf_fini(&conflict.reason);
@@ -612,8 +674,7 @@ compare_pair(fq_overlap *overlap, fq_conflict_sink *sink,
         return;
     bool is_same_name = field1->name_id == field2->name_id;
     bool is_same = is_same_name
-                   && are_same_arguments(overlap, &field1->arguments,
-                                         &field2->arguments);
+                   && have_same_arguments(overlap, field1, field2);
     if (overlap->validation->is_aborted)
         return;
     if (is_same) {
@@ -621,6 +682,9 @@ compare_pair(fq_overlap *overlap, fq_conflict_sink *sink,
             compare_subfields(overlap, sink, field1, field2);
         return;
     }
+    sink->has_any = true;
+    if (!sink_has_room(sink))
+        return;
     fq_conflict conflict = {
         .nodes1 = {field1},
         .nodes2 = {field2},
