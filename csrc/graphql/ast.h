@@ -13,6 +13,7 @@
 #include "base/arena.h"
 #include "base/status.h"
 #include "base/str.h"
+#include "graphql/location.h"
 
 typedef enum fq_operation_type {
     FQ_OPERATION_QUERY,
@@ -24,7 +25,7 @@ typedef enum fq_ast_kind {
     FQ_AST_DOCUMENT,
     FQ_AST_OPERATION,
     FQ_AST_FRAGMENT,
-    FQ_AST_TYPE_SYSTEM, /* a definition or extension of the SDL */
+    FQ_AST_TYPE_SYSTEM, /* a definition or extension of the type system */
     FQ_AST_VARIABLE_DEFINITION,
     FQ_AST_SELECTION_SET,
     FQ_AST_FIELD,
@@ -45,6 +46,11 @@ typedef enum fq_ast_kind {
     FQ_AST_LIST,
     FQ_AST_OBJECT,
     FQ_AST_OBJECT_FIELD,
+    FQ_AST_FIELD_DEFINITION,
+    FQ_AST_INPUT_DEFINITION,
+    FQ_AST_ENUM_DEFINITION,
+    FQ_AST_ROOT_DEFINITION,
+    FQ_AST_LOCATION,
     FQ_AST_N_KINDS,
 } fq_ast_kind;
 
@@ -186,12 +192,85 @@ typedef struct fq_ast_operation {
     fq_ast_value *first_variable; /* as in fq_ast_fragment */
 } fq_ast_operation;
 
-/* A type system definition, which no executable document may hold: what the
- * error about it needs. */
+/* Which definition of the type system it is; those of types are in the order
+ * of fq_type_kind. */
+typedef enum fq_definition_kind {
+    FQ_DEFINITION_SCALAR,
+    FQ_DEFINITION_OBJECT,
+    FQ_DEFINITION_INTERFACE,
+    FQ_DEFINITION_UNION,
+    FQ_DEFINITION_ENUM,
+    FQ_DEFINITION_INPUT_OBJECT,
+    FQ_DEFINITION_SCHEMA,
+    FQ_DEFINITION_DIRECTIVE,
+} fq_definition_kind;
+
+/* FQ_AST_TYPE_SYSTEM: any definition or extension. What a kind does not have
+ * is empty. */
 typedef struct fq_ast_type_system {
     fq_ast_node node;
-    fq_str name; /* ptr NULL: a schema definition or extension */
+    fq_definition_kind what;
+    bool is_extension;
+    bool is_repeatable;        /* of a directive */
+    fq_ast_value *description; /* or NULL */
+    fq_str name;               /* ptr NULL: a schema definition or extension */
+    fq_ast_list interfaces;    /* fq_ast_type */
+    fq_ast_list arguments;     /* of a directive: fq_ast_input_definition */
+    fq_ast_list directives;
+    /* Of an object or interface: fq_ast_field_definition; input object:
+     * fq_ast_input_definition; enum: fq_ast_enum_definition; union:
+     * fq_ast_type; schema: fq_ast_root_definition; directive:
+     * fq_ast_location. */
+    fq_ast_list members;
 } fq_ast_type_system;
+
+/* A field of an object or interface. */
+typedef struct fq_ast_field_definition {
+    fq_ast_node node;
+    fq_ast_value *description; /* or NULL */
+    fq_str name;
+    fq_ast_list arguments; /* fq_ast_input_definition */
+    fq_ast_type *type;
+    fq_ast_list directives;
+} fq_ast_field_definition;
+
+/* An argument of a field or directive, or a field of an input object. */
+typedef struct fq_ast_input_definition {
+    fq_ast_node node;
+    fq_ast_value *description; /* or NULL */
+    fq_str name;
+    fq_ast_type *type;
+    fq_ast_value *default_value; /* or NULL */
+    fq_ast_list directives;
+} fq_ast_input_definition;
+
+typedef struct fq_ast_enum_definition {
+    fq_ast_node node;
+    fq_ast_value *description; /* or NULL */
+    fq_str name;
+    fq_ast_list directives;
+} fq_ast_enum_definition;
+
+/* `query: Query` of a schema definition. */
+typedef struct fq_ast_root_definition {
+    fq_ast_node node;
+    fq_operation_type operation;
+    fq_ast_type *type;
+} fq_ast_root_definition;
+
+/* `FIELD` of a directive definition. */
+typedef struct fq_ast_location {
+    fq_ast_node node;
+    fq_str name;
+    fq_location location;
+} fq_ast_location;
+
+/* True when |definition| defines or extends a type. */
+static inline bool
+fq_ast_defines_type(const fq_ast_type_system *definition)
+{
+    return definition->what <= FQ_DEFINITION_INPUT_OBJECT;
+}
 
 typedef struct fq_document {
     fq_arena arena;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A document's text to its syntax tree: the whole executable language of
- * GraphQL Sep 2025, in one pass by recursive descent. Messages and places of
- * errors are those of graphql-core 3.3, except that an empty selection set is
- * an error. One thread at a time. */
+/* A document's text to its syntax tree: the whole language of GraphQL Sep
+ * 2025, operations and type system, in one pass by recursive descent. Messages
+ * and places of errors are those of graphql-core 3.3, except that an empty
+ * selection set is an error. One thread at a time. */
 #ifndef FQ_GRAPHQL_PARSER_H
 #define FQ_GRAPHQL_PARSER_H
 
@@ -19,9 +19,8 @@
 /* Parses |text|, which is copied, into |document|; fq_document_fini() is due
  * on every path. Of |limits| (NULL: none) bytes, tokens, aliases and
  * directives are checked here, each before memory is spent on the excess.
- * After a type system definition nothing more is read. Errors: FQ_ERR_SYNTAX
- * (one entry, code PARSE_ERROR), FQ_ERR_LIMIT (one entry, LIMIT_REACHED),
- * FQ_ERR_NOMEM. Cost: O(bytes). */
+ * Errors: FQ_ERR_SYNTAX (one entry, code PARSE_ERROR), FQ_ERR_LIMIT (one
+ * entry, LIMIT_REACHED), FQ_ERR_NOMEM. Cost: O(bytes). */
 fq_status
 fq_parse(fq_str text, const fq_document_limits *limits, fq_document *document,
          fq_gql_errors *errors);

@@ -17,6 +17,7 @@
 #include "base/str.h"
 #include "graphql/ast.h"
 #include "graphql/errors.h"
+#include "graphql/location.h"
 #include "graphql/scalars.h"
 
 /* Largest SDL text: some ten times the largest public schemas. */
@@ -40,32 +41,6 @@ typedef enum fq_type_kind {
     FQ_TYPE_NON_NULL, /* never wraps one of its own kind */
     FQ_TYPE_N_KINDS,
 } fq_type_kind;
-
-/* Where a directive may stand, in the order of __DirectiveLocation. */
-typedef enum fq_location {
-    FQ_LOCATION_QUERY,
-    FQ_LOCATION_MUTATION,
-    FQ_LOCATION_SUBSCRIPTION,
-    FQ_LOCATION_FIELD,
-    FQ_LOCATION_FRAGMENT_DEFINITION,
-    FQ_LOCATION_FRAGMENT_SPREAD,
-    FQ_LOCATION_INLINE_FRAGMENT,
-    FQ_LOCATION_VARIABLE_DEFINITION,
-    FQ_LOCATION_FRAGMENT_VARIABLE_DEFINITION,
-    FQ_LOCATION_SCHEMA,
-    FQ_LOCATION_SCALAR,
-    FQ_LOCATION_OBJECT,
-    FQ_LOCATION_FIELD_DEFINITION,
-    FQ_LOCATION_ARGUMENT_DEFINITION,
-    FQ_LOCATION_INTERFACE,
-    FQ_LOCATION_UNION,
-    FQ_LOCATION_ENUM,
-    FQ_LOCATION_ENUM_VALUE,
-    FQ_LOCATION_INPUT_OBJECT,
-    FQ_LOCATION_INPUT_FIELD_DEFINITION,
-    FQ_LOCATION_DIRECTIVE_DEFINITION,
-    FQ_LOCATION_N_KINDS,
-} fq_location;
 
 /* Finds items of an array by name: open addressing, at most half full. Small
  * arrays have none and are searched from the start. */
@@ -306,13 +281,5 @@ fq_input_def_is_required(const fq_input_def *def)
 {
     return def->type->kind == FQ_TYPE_NON_NULL && def->default_value == NULL;
 }
-
-/* The name of |location| as SDL has it, such as `FIELD_DEFINITION`. */
-fq_str
-fq_location_str(fq_location location);
-
-/* The location of that name; false when there is none. */
-bool
-fq_location_find(fq_str name, fq_location *plocation);
 
 #endif

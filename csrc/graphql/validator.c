@@ -590,8 +590,8 @@ walk_node(fq_rule_walk *walk, const fq_ast_node *node,
                                         parent);
 }
 
-/* After a type system definition the parser read no further: only that it
- * cannot be executed is worth saying. */
+/* Of a document with type system definitions only that it cannot be executed
+ * is worth saying. */
 static bool
 has_type_system(const fq_document *document)
 {
