@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Builds and runs the bench of the engine alone: no Python, no socket.
-
-    python benches/bench_engine.py
-"""
+"""Builds and runs the bench of the engine alone: no Python, no socket."""
 
 from __future__ import annotations
 
