@@ -8,7 +8,7 @@ import concurrent.futures
 import contextvars
 import threading
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from fraiseql_asgi.errors import ClosedError
 
@@ -16,15 +16,23 @@ __all__ = ["LoopThread"]
 
 T = TypeVar("T")
 
+#: Seconds that `finally` blocks may take at the end.
+_STOP_TIMEOUT = 5.0
+
 
 class LoopThread:
     """Runs a loop in a thread until it is stopped.
+
+    `cancel_tasks` is called in the loop then; what it returns is waited for.
 
     A daemon, so that an interpreter which ends first asks those who own it
     (`_lifecycle`) instead of waiting for it.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(
+        self, name: str, cancel_tasks: Callable[[], list[asyncio.Future[Any]]]
+    ) -> None:
+        self._cancel_tasks = cancel_tasks
         self._ready: concurrent.futures.Future[asyncio.AbstractEventLoop]
         self._ready = concurrent.futures.Future()
         self._stop: asyncio.Event | None = None
@@ -44,6 +52,10 @@ class LoopThread:
         self._stop = asyncio.Event()
         self._ready.set_result(asyncio.get_running_loop())
         await self._stop.wait()
+        # Cancelled once, so that their `finally` blocks may await something;
+        # what asyncio.run cancels is cancelled again.
+        if tasks := self._cancel_tasks():
+            await asyncio.wait(tasks, timeout=_STOP_TIMEOUT)
 
     def is_current(self) -> bool:
         """Whether the calling thread is this one."""

@@ -320,7 +320,8 @@ class SubscriptionExecutor:
     def _open_in_own_loop(self, open_feed: Callable[[], Feed]) -> Feed:
         with self._lock:
             if self._loop is None:
-                self._loop = LoopThread("fraiseql-resolvers")
+                cancel_tasks = self._runtime.service().cancel_tasks
+                self._loop = LoopThread("fraiseql-resolvers", cancel_tasks)
             loop = self._loop
         return loop.call(open_feed)
 

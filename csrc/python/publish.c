@@ -30,25 +30,26 @@ make_event(fq_state *state, fq_str channel, PyObject *data,
         return -1;
     if (type.ptr == NULL)
         type = channel;
-    if (!PyDict_Check(data) && !PyMapping_Check(data)) {
-        PyErr_Format(PyExc_TypeError, "data must be a dict, not %.200s",
-                     Py_TYPE(data)->tp_name);
-        return -1;
-    }
     int result = -1;
     fq_buf buf;
     fq_buf_init(&buf);
     buf.max = max_bytes;
-    if (fq_convert_to_json(state, data, "data", &buf) == 0) {
-        fq_error error = {.status = FQ_OK};
-        fq_status status
-            = fq_event_new(channel, type, fq_buf_str(&buf),
-                           fq_clock_wall_ns(), max_bytes, pevent, &error);
-        if (status == FQ_OK)
-            result = 0;
-        else
-            fq_errors_raise(state, status, &error);
+    if (fq_convert_to_json(state, data, "data", &buf) < 0)
+        goto out;
+    if (buf.ptr[0] != '{') {
+        PyErr_Format(PyExc_TypeError, "data must be a dict, not %.200s",
+                     Py_TYPE(data)->tp_name);
+        goto out;
     }
+    fq_error error = {.status = FQ_OK};
+    fq_status status
+        = fq_event_new(channel, type, fq_buf_str(&buf), fq_clock_wall_ns(),
+                       max_bytes, pevent, &error);
+    if (status == FQ_OK)
+        result = 0;
+    else
+        fq_errors_raise(state, status, &error);
+out:
     fq_buf_fini(&buf);
     return result;
 }
