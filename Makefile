@@ -3,7 +3,8 @@
 # keeps its output in build/logs, shown only when it fails.
 #
 # PYTHON (python3) makes the virtual environment, HOST and PORT are those of
-# `make run`, FRAISEQL_DEBUG=1 builds with assertions, T="args" goes to pytest.
+# `make run`, FRAISEQL_DEBUG=1 builds with assertions, T="args" goes to pytest,
+# D="args" to tests/differential/run.py, FUZZ_SECONDS is for each fuzz target.
 
 PYTHON ?= python3
 HOST ?= 127.0.0.1
@@ -34,7 +35,7 @@ endef
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | \
-	    awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+	    awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
 
 # -- set-up -----------------------------------------------------------------
 
@@ -43,6 +44,9 @@ system-build:
 
 system-test:
 	@PYTHON="$(PYTHON)" csrc/deps/system.sh test
+
+system-fuzz:
+	@PYTHON="$(PYTHON)" csrc/deps/system.sh fuzz
 
 $(VENV_BASE): | system-build
 	$(call step,venv: creating $(VENV),venv,\
@@ -108,6 +112,12 @@ test: test-setup ## set up, then run all tests
 
 prove: test-setup ## measure the project's promises at full size
 	@FRAISEQL_PROVE=1 exec $(VENV)/bin/pytest -m prove $(T)
+
+differential: test-setup ## compare 100,000 random cases with graphql-core
+	@exec $(PY) tests/differential/run.py $(D)
+
+fuzz: system-fuzz build/.stamp-deps ## fuzz the GraphQL front end, 10 minutes per target
+	@$(MAKE) --no-print-directory -C tests/fuzz -j$(JOBS) run
 
 bench: test-setup ## run the benches
 	@for bench in $(filter-out benches/_%,$(wildcard benches/*.py)); do \
@@ -204,5 +214,5 @@ distclean: clean ## remove everything that a checkout does not have
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help system-build system-test deps build run test-setup test prove bench \
-    lint strict format asan clean distclean FORCE
+.PHONY: help system-build system-test system-fuzz deps build run test-setup test prove \
+    differential fuzz bench lint strict format asan clean distclean FORCE

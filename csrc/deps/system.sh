@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Checks that the system has what a build (`build`) or the tests (`test`, which
-# includes `build`) need from outside Python, and installs what is missing with
+# Checks that the system has what a build (`build`), the tests (`test`) or the
+# fuzz targets (`fuzz`), which both include `build`, need from outside Python,
+# and installs what is missing with
 # apt-get, as root or through sudo. It looks for the thing itself, not for a
 # package: a compiler or a node that came from elsewhere is as good. Silent and
 # quick when nothing is missing.
@@ -10,9 +11,9 @@ set -eu
 want=${1:-build}
 python=${PYTHON:-python3}
 case $want in
-build | test) ;;
+build | test | fuzz) ;;
 *)
-    echo "usage: $0 [build|test]" >&2
+    echo "usage: $0 [build|test|fuzz]" >&2
     exit 2
     ;;
 esac
@@ -48,6 +49,19 @@ has_chromium() {
     have chromium || have chromium-browser || have google-chrome
 }
 
+# One that brings the runtime of its fuzzer.
+has_libfuzzer() {
+    for name in clang clang-19 clang-17 clang-15 clang-14; do
+        if have "$name"; then
+            echo 'int LLVMFuzzerTestOneInput(const char *p, unsigned long n);
+int LLVMFuzzerTestOneInput(const char *p, unsigned long n) { return p == 0 && n; }' |
+                "$name" -fsanitize=fuzzer,address,undefined -x c - -o /dev/null 2>/dev/null
+            return
+        fi
+    done
+    return 1
+}
+
 # Prints one Debian package per line for each thing that is missing.
 missing() {
     { have "${CC:-cc}" && have ar && have make && compiles '#include <stdio.h>'; } ||
@@ -67,6 +81,9 @@ missing() {
         have npm || echo npm
         has_chromium || echo chromium
         have cppcheck || echo cppcheck
+    fi
+    if [ "$want" = fuzz ]; then
+        has_libfuzzer || echo clang-14 libclang-rt-14-dev
     fi
 }
 
