@@ -48,8 +48,8 @@ class Metrics(TypedDict):
     subscriptions_refused: int
     #: Channels somebody listens on.
     channels_active: int
-    #: Events taken from this process's publishers, and those that came from
-    #: the bus.
+    #: Events this process gave to the bus (with an `EventBus` that is shared,
+    #: all of its users did), and those that came from the bus.
     events_published: int
     events_received: int
     #: Pairs of event and subscription that matched.

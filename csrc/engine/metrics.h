@@ -20,7 +20,6 @@
     X(subscriptions_completed, "subscriptions ended, for whatever reason")    \
     X(subscriptions_refused, "subscribe requests answered by an error")       \
     X(channels_active, "channels somebody listens on")                        \
-    X(events_published, "events taken from this process's publishers")        \
     X(events_received, "events that came from the bus")                       \
     X(events_matched, "pairs of event and subscription that matched")         \
     X(projections, "payloads serialised")                                     \

@@ -591,6 +591,8 @@ service_metrics(fq_service_object *self, PyObject *Py_UNUSED(ignored))
 #define METRIC_ROW(name, help) {#name, FQ_METRIC_GET(metrics, name)},
         FQ_METRICS(METRIC_ROW)
 #undef METRIC_ROW
+        {"events_published",
+         fq_publisher_n_published(fq_service_publisher(service))},
         {"events_waiting",
          fq_publisher_n_waiting(fq_service_publisher(service))},
     };

@@ -31,10 +31,11 @@ struct fq_publisher {
     _Atomic uint32_t n_refs;
     fq_reactor *reactor; /* one memory reference */
     fq_bus *bus;
-    pthread_mutex_t lock; /* guards the next four; held while posting */
+    pthread_mutex_t lock; /* guards the next five; held while posting */
     bool is_closed;
     size_t n_waiting; /* accepted and not yet given to the bus */
     size_t n_waiting_bytes;
+    uint64_t n_published; /* ever accepted */
     fq_list waiters;
     fq_list accepted; /* reactor: publications held back, oldest first */
     unsigned n_holds; /* reactor */
@@ -232,7 +233,9 @@ fq_publisher_publish(fq_publisher *publisher, fq_event *event,
         /* The event is the reactor's once posted: read its id before. */
         memcpy(id, event->id, FQ_EVENT_ID_MAX);
         status = fq_reactor_post(publisher->reactor, &self->job);
-        if (status != FQ_OK) {
+        if (status == FQ_OK) {
+            publisher->n_published++;
+        } else {
             publisher->n_waiting--;
             publisher->n_waiting_bytes -= self->n_bytes;
             id[0] = '\0';
@@ -265,6 +268,15 @@ fq_publisher_n_waiting(fq_publisher *publisher)
 {
     pthread_mutex_lock(&publisher->lock);
     size_t n = publisher->n_waiting;
+    pthread_mutex_unlock(&publisher->lock);
+    return n;
+}
+
+uint64_t
+fq_publisher_n_published(fq_publisher *publisher)
+{
+    pthread_mutex_lock(&publisher->lock);
+    uint64_t n = publisher->n_published;
     pthread_mutex_unlock(&publisher->lock);
     return n;
 }

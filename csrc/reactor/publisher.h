@@ -49,8 +49,12 @@ fq_publisher_publish(fq_publisher *publisher, fq_event *event,
 void
 fq_publisher_close(fq_publisher *publisher);
 
+/* Events accepted and not yet given to the bus, and ever accepted. Thread:
+ * any. */
 size_t
 fq_publisher_n_waiting(fq_publisher *publisher);
+uint64_t
+fq_publisher_n_published(fq_publisher *publisher);
 
 /* ── reactor ── */
 fq_bus *
