@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: MIT */
+/* Recursion over the literal, bounded by the parser, with the way to where it
+ * is in a buffer that grows and shrinks. One thread at a time. */
+#include "graphql/input_literal.h"
+
+#include "base/buf.h"
+#include "graphql/print.h"
+#include "graphql/suggestion.h"
+
+typedef struct fq_literal_check {
+    fq_input_literal_cb error_cb;
+    void *arg;
+    fq_buf path;
+    bool has_errors;
+    bool is_done;
+    fq_status status;
+} fq_literal_check;
+
+static void
+check_value(fq_literal_check *check, fq_ast_value *literal,
+            const fq_type *type);
+
+/* Reports |message| and frees it. */
+static void
+report(fq_literal_check *check, fq_buf *message, const fq_ast_node *node)
+{
+    if (fq_buf_status(message) != FQ_OK
+        || fq_buf_status(&check->path) != FQ_OK) {
+        check->status = FQ_ERR_NOMEM;
+        check->is_done = true;
+    } else if (!check->is_done) {
+        check->has_errors = true;
+        check->is_done = !check->error_cb(check->arg, fq_buf_str(message),
+                                          fq_buf_str(&check->path), node);
+    }
+    fq_buf_fini(message);
+}
+
+const fq_ast_argument *
+fq_input_literal_field(const fq_ast_value *object, fq_str name)
+{
+    const fq_ast_argument *found = NULL;
+    FQ_AST_FOREACH(node, &object->items)
+    {
+        const fq_ast_argument *field = (const fq_ast_argument *)node;
+        if (fq_str_eq(field->name, name))
+            found = field;
+    }
+    return found;
+}
+
+static void
+report_null(fq_literal_check *check, const fq_ast_value *literal,
+            const fq_type *type)
+{
+    fq_buf message;
+    fq_buf_init(&message);
+    fq_buf_append_format(
+        &message, "Expected value of non-null type '%.*s' not to be None.",
+        FQ_STR_FMT(type->name));
+    report(check, &message, &literal->node);
+}
+
+static void
+report_no_object(fq_literal_check *check, fq_ast_value *literal,
+                 const fq_type *type)
+{
+    fq_buf message;
+    fq_buf_init(&message);
+    fq_buf_append_format(&message,
+                         "Expected value of type '%.*s' to be an object, "
+                         "found: ",
+                         FQ_STR_FMT(type->name));
+    fq_print_value(&message, literal);
+    fq_buf_append_char(&message, '.');
+    report(check, &message, &literal->node);
+}
+
+static void
+report_missing(fq_literal_check *check, fq_ast_value *literal,
+               const fq_type *type, const fq_input_def *field)
+{
+    fq_buf message;
+    fq_buf_init(&message);
+    fq_buf_append_format(&message,
+                         "Expected value of type '%.*s' to include required "
+                         "field '%.*s', found: ",
+                         FQ_STR_FMT(type->name), FQ_STR_FMT(field->name));
+    fq_print_value(&message, literal);
+    fq_buf_append_char(&message, '.');
+    report(check, &message, &literal->node);
+}
+
+static void
+report_unknown(fq_literal_check *check, fq_ast_value *literal,
+               const fq_type *type, const fq_ast_argument *field)
+{
+    fq_suggestion suggestion;
+    fq_suggestion_init(&suggestion, field->name);
+    for (uint32_t i = 0; i < type->n_members; i++)
+        fq_suggestion_offer(&suggestion, type->input_fields[i].name);
+    fq_buf message;
+    fq_buf_init(&message);
+    fq_buf_append_format(&message,
+                         "Expected value of type '%.*s' not to include "
+                         "unknown field '%.*s'",
+                         FQ_STR_FMT(type->name), FQ_STR_FMT(field->name));
+    if (suggestion.n_best > 0) {
+        fq_buf_append_char(&message, '.');
+        fq_suggestion_write(&suggestion, NULL, &message);
+        fq_buf_append_str(&message, FQ_STR_LIT(" Found: "));
+    } else {
+        fq_buf_append_str(&message, FQ_STR_LIT(", found: "));
+    }
+    if (suggestion.status != FQ_OK)
+        message.status = suggestion.status;
+    fq_suggestion_fini(&suggestion);
+    fq_print_value(&message, literal);
+    fq_buf_append_char(&message, '.');
+    report(check, &message, &field->node);
+}
+
+static void
+report_one_of(fq_literal_check *check, const fq_ast_value *literal,
+              const fq_type *type)
+{
+    fq_buf message;
+    fq_buf_init(&message);
+    fq_buf_append_format(&message,
+                         "Within OneOf Input Object type '%.*s', exactly one "
+                         "field must be specified, and the value for that "
+                         "field must be non-null.",
+                         FQ_STR_FMT(type->name));
+    report(check, &message, &literal->node);
+}
+
+/* |literal| below `.name` of what the path leads to. */
+static void
+check_field(fq_literal_check *check, const fq_ast_argument *field,
+            const fq_input_def *def)
+{
+    size_t len = check->path.len;
+    fq_buf_append_char(&check->path, '.');
+    fq_buf_append_str(&check->path, field->name);
+    check_value(check, field->value, def->type);
+    check->path.len = len;
+}
+
+static void
+check_one_of(fq_literal_check *check, const fq_ast_value *literal,
+             const fq_type *type)
+{
+    const fq_ast_argument *only = NULL;
+    size_t n_known = 0;
+    FQ_AST_FOREACH(node, &literal->items)
+    {
+        const fq_ast_argument *field = (const fq_ast_argument *)node;
+        if (fq_type_input_field(type, field->name) == NULL)
+            continue;
+        only = field;
+        n_known++;
+    }
+    if (n_known != 1) {
+        report_one_of(check, literal, type);
+    } else if (only->value->node.kind == FQ_AST_NULL) {
+        size_t len = check->path.len;
+        fq_buf_append_char(&check->path, '.');
+        fq_buf_append_str(&check->path, only->name);
+        report_one_of(check, literal, type);
+        check->path.len = len;
+    }
+}
+
+static void
+check_object(fq_literal_check *check, fq_ast_value *literal,
+             const fq_type *type)
+{
+    if (literal->node.kind != FQ_AST_OBJECT) {
+        report_no_object(check, literal, type);
+        return;
+    }
+    for (uint32_t i = 0; i < type->n_members && !check->is_done; i++) {
+        const fq_input_def *def = &type->input_fields[i];
+        const fq_ast_argument *field = fq_input_literal_field(literal,
+                                                              def->name);
+        if (field != NULL)
+            check_field(check, field, def);
+        else if (fq_input_def_is_required(def))
+            report_missing(check, literal, type, def);
+    }
+    FQ_AST_FOREACH(node, &literal->items)
+    {
+        const fq_ast_argument *field = (const fq_ast_argument *)node;
+        if (!check->is_done && fq_type_input_field(type, field->name) == NULL)
+            report_unknown(check, literal, type, field);
+    }
+    if (type->is_one_of)
+        check_one_of(check, literal, type);
+}
+
+/* Where a leaf stands; lists and objects given for one lose that. */
+static const fq_ast_node *
+leaf_node(const fq_ast_value *literal)
+{
+    return literal->node.kind == FQ_AST_LIST
+                   || literal->node.kind == FQ_AST_OBJECT
+               ? NULL
+               : &literal->node;
+}
+
+static void
+check_enum(fq_literal_check *check, fq_ast_value *literal, const fq_type *type)
+{
+    bool is_enum = literal->node.kind == FQ_AST_ENUM;
+    if (is_enum && fq_type_enum_value(type, literal->text) != NULL)
+        return;
+    fq_buf text, message;
+    fq_buf_init(&text);
+    fq_buf_init(&message);
+    fq_print_value(&text, literal);
+    fq_suggestion suggestion;
+    fq_suggestion_init(&suggestion, fq_buf_str(&text));
+    for (uint32_t i = 0; i < type->n_members; i++)
+        fq_suggestion_offer(&suggestion, type->values[i].name);
+    if (is_enum)
+        fq_buf_append_format(
+            &message, "Value '%.*s' does not exist in '%.*s' enum.",
+            FQ_STR_FMT(fq_buf_str(&text)), FQ_STR_FMT(type->name));
+    else
+        fq_buf_append_format(
+            &message, "Enum '%.*s' cannot represent non-enum value: %.*s.",
+            FQ_STR_FMT(type->name), FQ_STR_FMT(fq_buf_str(&text)));
+    fq_suggestion_write(&suggestion, "the enum value", &message);
+    if (fq_buf_status(&text) != FQ_OK)
+        message.status = fq_buf_status(&text);
+    fq_suggestion_fini(&suggestion);
+    fq_buf_fini(&text);
+    report(check, &message, leaf_node(literal));
+}
+
+static void
+check_scalar(fq_literal_check *check, fq_ast_value *literal,
+             const fq_type *type)
+{
+    bool is_range;
+    if (fq_scalar_accepts_literal(type->scalar, literal, &is_range))
+        return;
+    fq_buf message;
+    fq_buf_init(&message);
+    fq_scalar_write_refusal(&message, type->scalar, is_range, NULL, literal);
+    report(check, &message, leaf_node(literal));
+}
+
+static void
+check_list(fq_literal_check *check, fq_ast_value *literal, const fq_type *type)
+{
+    size_t i = 0;
+    FQ_AST_FOREACH(node, &literal->items)
+    {
+        if (check->is_done)
+            return;
+        size_t len = check->path.len;
+        fq_buf_append_format(&check->path, "[%zu]", i++);
+        check_value(check, (fq_ast_value *)node, type->of);
+        check->path.len = len;
+    }
+}
+
+static void
+check_value(fq_literal_check *check, fq_ast_value *literal,
+            const fq_type *type)
+{
+    if (check->is_done || literal->node.kind == FQ_AST_VARIABLE)
+        return;
+    if (type->kind == FQ_TYPE_NON_NULL) {
+        if (literal->node.kind == FQ_AST_NULL) {
+            report_null(check, literal, type);
+            return;
+        }
+        type = type->of;
+    }
+    if (literal->node.kind == FQ_AST_NULL)
+        return;
+    while (type->kind == FQ_TYPE_LIST && literal->node.kind != FQ_AST_LIST)
+        type = fq_type_nullable(type->of); /* stands for a list of one */
+    if (type->kind == FQ_TYPE_LIST)
+        check_list(check, literal, type);
+    else if (type->kind == FQ_TYPE_INPUT_OBJECT)
+        check_object(check, literal, type);
+    else if (type->kind == FQ_TYPE_ENUM)
+        check_enum(check, literal, type);
+    else
+        check_scalar(check, literal, type);
+}
+
+fq_status
+fq_input_literal_check(fq_ast_value *literal, const fq_type *type,
+                       fq_input_literal_cb error_cb, void *arg)
+{
+    fq_literal_check check = {.error_cb = error_cb, .arg = arg};
+    fq_buf_init(&check.path);
+    check_value(&check, literal, type);
+    fq_buf_fini(&check.path);
+    if (check.status != FQ_OK)
+        return check.status;
+    return check.has_errors ? FQ_ERR_INVALID : FQ_OK;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* Literals as values of an input type (GraphQL Sep 2025 3.10, 5.6): what is
+ * wrong with one, in the reference's words. Variables in it are not looked at:
+ * their values are checked where they come from. One thread at a time. */
+#ifndef FQ_GRAPHQL_INPUT_LITERAL_H
+#define FQ_GRAPHQL_INPUT_LITERAL_H
+
+#include <stdbool.h>
+
+#include "base/status.h"
+#include "base/str.h"
+#include "graphql/ast.h"
+#include "graphql/schema.h"
+
+/* Gets what is wrong: |path| leads to the value, as in `.tags[0]`, and is
+ * empty for the literal itself; |node| is where it stands, or NULL when the
+ * reference forgets that. Both texts are valid until it returns. False ends
+ * the check. */
+typedef bool (*fq_input_literal_cb)(void *arg, fq_str message, fq_str path,
+                                    const fq_ast_node *node);
+
+/* Calls |error_cb| for everything that keeps |literal| from being a value of
+ * |type|, which is an input type; FQ_OK when it was not called. Errors:
+ * FQ_ERR_INVALID (it was), FQ_ERR_NOMEM. Cost: O(items) times the fields of
+ * their types, for each error O(text of the object or list around it). */
+fq_status
+fq_input_literal_check(fq_ast_value *literal, const fq_type *type,
+                       fq_input_literal_cb error_cb, void *arg);
+
+/* The field of |object|, a literal, named |name|: the last one; or NULL. */
+const fq_ast_argument *
+fq_input_literal_field(const fq_ast_value *object, fq_str name);
+
+#endif
