@@ -92,7 +92,6 @@ class SubscriptionManager(Declaring):
         self._executor = SubscriptionExecutor._of(self._runtime)
         self._apps: list[ASGIApp] = []
         self._n_entered = 0
-        self._runtime.on_stop.append(self._forget_service)
         self._runtime.on_fork.append(self._after_fork)
         self._app = self._make_app(path)
 
@@ -276,13 +275,14 @@ class SubscriptionManager(Declaring):
             app.service = service
         return service
 
-    def _forget_service(self) -> None:
-        for app in self._apps:
-            app.service = None
+    # A service that was stopped stays where connections find it: they are
+    # closed with 1012.
+
 
     def _after_fork(self) -> None:
         self._n_entered = 0
-        self._forget_service()
+        for app in self._apps:
+            app.service = None
 
     async def __aenter__(self) -> Self:
         if self._n_entered == 0:
