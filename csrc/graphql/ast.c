@@ -127,10 +127,23 @@ number_variables(fq_document *document)
 }
 
 static fq_status
+number_spreads(fq_document *document)
+{
+    fq_name_table table;
+    fq_status status = table_init(&table, document->n_spreads);
+    if (status != FQ_OK)
+        return status;
+    for (fq_ast_spread *spread = document->spreads; spread != NULL;
+         spread = spread->next_spread)
+        spread->name_id = table_number(&table, spread->name);
+    document->n_spread_names = table.n_items;
+    table_fini(&table);
+    return FQ_OK;
+}
+
+static fq_status
 link_spreads(fq_document *document)
 {
-    if (document->n_spreads == 0 && document->n_fragments == 0)
-        return FQ_OK;
     fq_name_table table;
     fq_status status = table_init(&table, document->n_fragments);
     if (status != FQ_OK)
@@ -159,7 +172,9 @@ fq_document_link(fq_document *document)
     fq_status status = number_names(document);
     if (status == FQ_OK && document->n_variables + document->n_definitions > 0)
         status = number_variables(document);
-    if (status == FQ_OK)
+    if (status == FQ_OK && document->n_spreads > 0)
+        status = number_spreads(document);
+    if (status == FQ_OK && document->n_spreads + document->n_fragments > 0)
         status = link_spreads(document);
     return status;
 }

@@ -170,6 +170,8 @@ typedef struct fq_ast_spread {
     fq_str name;
     fq_ast_list directives;
     fq_ast_fragment *fragment; /* set by fq_document_link; NULL: unknown */
+    uint32_t name_id; /* equal for equal names, below n_spread_names; by
+                       * fq_document_link */
     struct fq_ast_spread *next_spread; /* the document's next spread */
 } fq_ast_spread;
 
@@ -190,6 +192,7 @@ typedef struct fq_ast_operation {
     fq_ast_list directives;
     fq_ast_selection_set *selection_set;
     fq_ast_value *first_variable; /* as in fq_ast_fragment */
+    uint32_t index;               /* among the document's operations */
 } fq_ast_operation;
 
 /* Which definition of the type system it is; those of types are in the order
@@ -288,6 +291,7 @@ typedef struct fq_document {
     uint32_t n_fields;
     uint32_t n_spreads;
     uint32_t n_inline_fragments;
+    uint32_t n_spread_names;   /* distinct; set by fq_document_link */
     uint32_t n_variables;      /* uses */
     uint32_t n_definitions;    /* of variables */
     uint32_t n_variable_names; /* distinct; set by fq_document_link */

@@ -184,7 +184,7 @@ parse_operation(fq_parser *parser, fq_ast_node **pnode)
     TRY(parse_selection_set(parser, &operation->selection_set));
     fq_parser_end(parser, &operation->node);
     operation->first_variable = *variables;
-    parser->document->n_operations++;
+    operation->index = parser->document->n_operations++;
     *pnode = &operation->node;
     return FQ_OK;
 }

@@ -165,58 +165,143 @@ fq_validation_alloc(fq_validation *validation, size_t n_bytes)
     return block;
 }
 
-/* Enters |fragment| into |reached| unless it is there. */
-static void
-reach_add(fq_validation *validation, const fq_ast_spread *spread)
+/* Makes all marks stale and counts the distinct names that |definition|
+ * spreads; *pkey is the same for the same set of names. */
+static uint32_t
+count_spread_names(fq_validation *validation, const fq_definition *definition,
+                   uint64_t *pkey)
 {
-    const fq_ast_fragment *fragment = spread->fragment;
-    if (fragment == NULL
-        || validation->reached_marks[fragment->index]
-               == validation->reach_generation)
-        return;
-    validation->reached_marks[fragment->index] = validation->reach_generation;
-    validation->reached[validation->n_reached++] = fragment;
+    uint32_t n_names = 0;
+    *pkey = 0;
+    validation->reach_generation++;
+    for (uint32_t i = 0; i < definition->n_spreads; i++) {
+        const fq_ast_spread *spread = definition->spreads[i];
+        uint32_t *mark = &validation->reach_marks[spread->name_id];
+        if (*mark == validation->reach_generation)
+            continue;
+        *mark = validation->reach_generation;
+        *pkey += fq_hash_bytes(spread->name.ptr, spread->name.len);
+        n_names++;
+    }
+    return n_names;
+}
+
+/* Puts the fragments that |definition| spreads at the end of |reach|, those
+ * that are not there yet. */
+static void
+reach_add(fq_validation *validation, fq_reach *reach,
+          const fq_definition *definition)
+{
+    for (uint32_t i = 0; i < definition->n_spreads; i++) {
+        const fq_ast_fragment *fragment = definition->spreads[i]->fragment;
+        if (fragment == NULL
+            || validation->reach_marks[fragment->index]
+                   == validation->reach_generation)
+            continue;
+        validation->reach_marks[fragment->index]
+            = validation->reach_generation;
+        reach->fragments[reach->n_fragments++] = fragment;
+    }
+}
+
+/* The reach of an operation, |definition|, that spreads |n_names| names. */
+static fq_reach *
+reach_new(fq_validation *validation, const fq_definition *definition,
+          uint32_t n_names)
+{
+    uint32_t n_max = validation->document->n_fragments;
+    fq_reach *reach = fq_validation_alloc(validation, sizeof(*reach));
+    if (reach == NULL || !fq_validation_spend(validation, n_names))
+        return NULL;
+    const fq_ast_fragment **found = validation->reach_scratch;
+    reach->fragments = found;
+    validation->reach_generation++;
+    reach_add(validation, reach, definition);
+    /* The list grows while it is walked. */
+    for (uint32_t i = 0; i < reach->n_fragments; i++) {
+        definition = &validation->fragments[found[i]->index];
+        if (!fq_validation_spend(validation, definition->n_spreads))
+            return NULL;
+        reach_add(validation, reach, definition);
+    }
+    FQ_CHECK(reach->n_fragments <= n_max);
+    (void)n_max;
+    size_t n_bytes = reach->n_fragments * sizeof(found[0]);
+    reach->fragments = fq_validation_alloc(validation, n_bytes);
+    if (reach->fragments == NULL)
+        return NULL;
+    if (n_bytes > 0)
+        memcpy(reach->fragments, found, n_bytes);
+    return reach;
 }
 
 void
 fq_validation_reach(fq_validation *validation,
                     const fq_ast_operation *operation)
 {
-    if (validation->reached_from == operation)
+    if (validation->reach_of == operation)
         return;
-    validation->reached_from = operation;
-    validation->n_reached = 0;
-    validation->reach_generation++;
-    const fq_definition *definition = validation->operations;
-    while (definition->node != &operation->node)
-        definition++;
-    for (uint32_t i = 0; i < definition->n_spreads; i++)
-        reach_add(validation, definition->spreads[i]);
-    if (!fq_validation_spend(validation, definition->n_spreads))
-        return;
-    /* The list grows while it is walked. */
-    for (uint32_t i = 0; i < validation->n_reached; i++) {
-        definition = &validation->fragments[validation->reached[i]->index];
-        for (uint32_t j = 0; j < definition->n_spreads; j++)
-            reach_add(validation, definition->spreads[j]);
-        if (!fq_validation_spend(validation, 1 + definition->n_spreads))
+    const fq_definition *definition
+        = &validation->operations[operation->index];
+    uint64_t key;
+    uint32_t n_names = count_spread_names(validation, definition, &key);
+    fq_reach *reach = validation->reaches;
+    while (reach != NULL && reach->key != key)
+        reach = reach->next;
+    if (reach == NULL) {
+        reach = reach_new(validation, definition, n_names);
+        if (reach == NULL)
             return;
+        reach->key = key;
+        reach->next = validation->reaches;
+        validation->reaches = reach;
     }
+    validation->reach = reach;
+    validation->reach_of = operation;
 }
 
-/* Calls |use_cb| for the uses from |variable| on that lie in |node|. */
-static void
+/* Calls |use_cb| for the uses from |variable| on that lie in |node|; returns
+ * how many. */
+static size_t
 each_use_in(fq_validation *validation, const fq_ast_node *node,
             const fq_ast_value *variable,
             void (*use_cb)(fq_validation *, void *, const fq_ast_value *),
             void *arg)
 {
-    for (; variable != NULL && variable->node.start < node->end;
+    size_t n_uses = 0;
+    for (; variable != NULL && variable->node.start < node->end
+           && !validation->is_aborted;
          variable = variable->next_variable) {
-        if (!fq_validation_spend(validation, 1))
-            return;
         use_cb(validation, arg, variable);
+        n_uses++;
     }
+    return n_uses;
+}
+
+static void
+count_use(fq_validation *validation, void *arg, const fq_ast_value *variable)
+{
+    (void)validation, (void)arg, (void)variable;
+}
+
+/* Pays for the uses in the fragments |operation| reaches, once. */
+static bool
+charge_uses(fq_validation *validation, const fq_ast_operation *operation)
+{
+    if (validation->charged_to == operation)
+        return true;
+    const fq_reach *reach = validation->reach;
+    validation->charged_to = operation;
+    if (!fq_validation_spend(validation, 1))
+        return false;
+    for (uint32_t i = 0; i < reach->n_fragments; i++) {
+        const fq_ast_fragment *fragment = reach->fragments[i];
+        size_t n_uses = each_use_in(validation, &fragment->node,
+                                    fragment->first_variable, count_use, NULL);
+        if (!fq_validation_spend(validation, n_uses))
+            return false;
+    }
+    return true;
 }
 
 void
@@ -227,12 +312,12 @@ fq_validation_each_use(fq_validation *validation,
                        void *arg)
 {
     fq_validation_reach(validation, operation);
+    if (validation->is_aborted || !charge_uses(validation, operation))
+        return;
     each_use_in(validation, &operation->node, operation->first_variable,
                 use_cb, arg);
-    for (uint32_t i = 0; i < validation->n_reached; i++) {
-        if (validation->is_aborted || !fq_validation_spend(validation, 1))
-            return;
-        const fq_ast_fragment *fragment = validation->reached[i];
+    for (uint32_t i = 0; i < validation->reach->n_fragments; i++) {
+        const fq_ast_fragment *fragment = validation->reach->fragments[i];
         each_use_in(validation, &fragment->node, fragment->first_variable,
                     use_cb, arg);
     }
@@ -374,12 +459,13 @@ validation_prepare(fq_validation *validation)
     validation->fragments = FQ_ARENA_NEW_N(arena, fq_definition, n_fragments);
     validation->operations = FQ_ARENA_NEW_N(arena, fq_definition,
                                             document->n_operations);
-    validation->reached = FQ_ARENA_NEW_N(arena, const fq_ast_fragment *,
-                                         n_fragments);
-    validation->reached_marks = FQ_ARENA_NEW_N(arena, uint32_t, n_fragments);
+    validation->reach_scratch = FQ_ARENA_NEW_N(arena, const fq_ast_fragment *,
+                                               n_fragments);
+    validation->reach_marks = FQ_ARENA_NEW_N(
+        arena, uint32_t, (size_t)n_fragments + document->n_spread_names);
     if (spreads == NULL || validation->fragments == NULL
-        || validation->operations == NULL || validation->reached == NULL
-        || validation->reached_marks == NULL) {
+        || validation->operations == NULL || validation->reach_scratch == NULL
+        || validation->reach_marks == NULL) {
         fq_validation_fail(validation);
         return;
     }

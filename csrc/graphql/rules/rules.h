@@ -16,10 +16,8 @@
 #include "graphql/errors.h"
 
 /* Units of work the rules may spend on fragments and on comparing fields
- * before validation is given up: the reference's budgets are 50,000 and
- * 500,000, of which the first meets legal documents with many operations
- * here, because less is remembered between them. */
-#define FQ_FRAGMENT_WORK_MAX 500000
+ * before validation is given up; both are the reference's. */
+#define FQ_FRAGMENT_WORK_MAX 50000
 #define FQ_OVERLAP_WORK_MAX 500000
 
 /* Recursion of a rule through fragments in cycles; those without are bounded
@@ -38,6 +36,15 @@ typedef struct fq_definition {
     uint32_t n_spreads;
 } fq_definition;
 
+/* The fragments that operations reach which spread the same names, in the
+ * order in which the first of them does. */
+typedef struct fq_reach {
+    struct fq_reach *next;
+    uint64_t key; /* of the set of names, under the process's hash */
+    const fq_ast_fragment **fragments;
+    uint32_t n_fragments;
+} fq_reach;
+
 typedef struct fq_validation {
     fq_document *document;
     fq_gql_errors *errors;
@@ -49,13 +56,14 @@ typedef struct fq_validation {
     fq_definition *fragments;  /* by index */
     fq_definition *operations; /* in source order */
     uint32_t n_operations;
-    /* Fragments the operation being visited reaches, in the reference's
-     * order; made by fq_validation_reach. */
-    const fq_ast_operation *reached_from;
-    const fq_ast_fragment **reached;
-    uint32_t n_reached;
-    uint32_t *reached_marks; /* by index; equal to reach_generation: seen */
+    const struct fq_reach *reach;       /* of the operation being visited */
+    const fq_ast_operation *reach_of;   /* that operation */
+    const fq_ast_operation *charged_to; /* its uses have been paid for */
+    struct fq_reach *reaches; /* one for each set of fragments spread */
+    uint32_t *reach_marks;    /* by index of a fragment or name_id of a
+                               * spread; equal to reach_generation: seen */
     uint32_t reach_generation;
+    const fq_ast_fragment **reach_scratch; /* room for all fragments */
 } fq_validation;
 
 typedef void (*fq_rule_cb)(fq_validation *validation, void *state,
@@ -99,7 +107,7 @@ fq_validation_spend(fq_validation *validation, size_t n);
 void *
 fq_validation_alloc(fq_validation *validation, size_t n_bytes);
 
-/* Fills |reached| for |operation|, once per operation. */
+/* Makes |reach| that of |operation|. */
 void
 fq_validation_reach(fq_validation *validation,
                     const fq_ast_operation *operation);

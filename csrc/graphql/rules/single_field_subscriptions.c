@@ -18,14 +18,22 @@ typedef struct fq_root_directive {
     struct fq_root_directive *next;
 } fq_root_directive;
 
+/* The rule's state; what a mark stands for holds while the mark equals the
+ * generation, one for each subscription. */
+typedef struct fq_root_marks {
+    uint32_t generation;
+    fq_root_field **by_key;   /* by key_id: the first field of the key */
+    uint32_t *key_marks;      /* by key_id */
+    uint32_t *fragment_marks; /* by index of a fragment: visited */
+} fq_root_marks;
+
 typedef struct fq_root_fields {
+    fq_root_marks *marks;
     fq_root_field *first_key;
     fq_root_field **keys_tail;
     size_t n_keys;
-    fq_root_field **by_key; /* by key_id */
     fq_root_directive *forbidden;
     fq_root_directive **forbidden_tail;
-    bool *visited; /* by index of a fragment */
 } fq_root_fields;
 
 static const fq_ast_directive *
@@ -69,24 +77,43 @@ note_field(fq_validation *validation, fq_root_fields *root,
         return;
     noted->field = field;
     noted->last_same = noted;
-    fq_root_field *first = root->by_key[field->key_id];
-    if (first != NULL) {
+    fq_root_marks *marks = root->marks;
+    uint32_t key = field->key_id;
+    if (marks->key_marks[key] == marks->generation) {
+        fq_root_field *first = marks->by_key[key];
         first->last_same->next_same = noted;
         first->last_same = noted;
         return;
     }
-    root->by_key[field->key_id] = noted;
+    marks->key_marks[key] = marks->generation;
+    marks->by_key[key] = noted;
     *root->keys_tail = noted;
     root->keys_tail = &noted->next_key;
     root->n_keys++;
 }
 
+static const fq_ast_list *
+directives_of(const fq_ast_node *node)
+{
+    if (node->kind == FQ_AST_FIELD)
+        return &((const fq_ast_field *)node)->directives;
+    if (node->kind == FQ_AST_INLINE_FRAGMENT)
+        return &((const fq_ast_inline_fragment *)node)->directives;
+    return &((const fq_ast_spread *)node)->directives;
+}
+
 /* Recursion is bounded: nesting through fragments was checked before, and a
- * fragment is visited once. */
+ * fragment is visited once. The work is metered, as each subscription of a
+ * document walks its fragments afresh. */
 static void
 collect(fq_validation *validation, fq_root_fields *root,
         const fq_ast_selection_set *set)
 {
+    size_t n_work = set->selections.n_items;
+    FQ_AST_FOREACH(node, &set->selections)
+    n_work += directives_of(node)->n_items;
+    if (!fq_validation_spend(validation, n_work))
+        return;
     FQ_AST_FOREACH(node, &set->selections)
     {
         if (validation->is_aborted)
@@ -104,9 +131,12 @@ collect(fq_validation *validation, fq_root_fields *root,
             const fq_ast_spread *spread = (const fq_ast_spread *)node;
             const fq_ast_fragment *fragment = spread->fragment;
             if (note_forbidden(validation, root, &spread->directives)
-                || fragment == NULL || root->visited[fragment->index])
+                || fragment == NULL
+                || root->marks->fragment_marks[fragment->index]
+                       == root->marks->generation)
                 continue;
-            root->visited[fragment->index] = true;
+            root->marks->fragment_marks[fragment->index]
+                = root->marks->generation;
             collect(validation, root, fragment->selection_set);
         }
     }
@@ -168,34 +198,42 @@ check(fq_validation *validation, const fq_ast_operation *operation,
     }
 }
 
+/* False when there is no memory for the marks. */
+static bool
+marks_init(fq_root_marks *marks, fq_validation *validation)
+{
+    const fq_document *document = validation->document;
+    size_t n_names = document->n_names;
+    if (marks->generation++ > 0)
+        return true;
+    marks->by_key = fq_validation_alloc(validation,
+                                        n_names * sizeof(fq_root_field *));
+    marks->key_marks = fq_validation_alloc(validation,
+                                           n_names * sizeof(uint32_t));
+    marks->fragment_marks = fq_validation_alloc(
+        validation, document->n_fragments * sizeof(uint32_t));
+    return marks->by_key != NULL && marks->key_marks != NULL
+           && marks->fragment_marks != NULL;
+}
+
 static void
 enter_operation(fq_validation *validation, void *state,
                 const fq_ast_node *node, const fq_ast_node *parent)
 {
-    (void)state, (void)parent;
+    (void)parent;
     const fq_ast_operation *operation = (const fq_ast_operation *)node;
-    const fq_document *document = validation->document;
-    if (operation->type != FQ_OPERATION_SUBSCRIPTION)
+    if (operation->type != FQ_OPERATION_SUBSCRIPTION
+        || !marks_init(state, validation))
         return;
-    /* Each subscription walks afresh; many of them over many fragments are
-     * metered. */
-    if (!fq_validation_spend(
-            validation, 1 + (document->n_names + document->n_fragments) / 64))
-        return;
-    fq_root_fields root = {
-        .by_key = fq_validation_alloc(
-            validation, document->n_names * sizeof(fq_root_field *)),
-        .visited = fq_validation_alloc(validation, document->n_fragments),
-    };
+    fq_root_fields root = {.marks = state};
     root.keys_tail = &root.first_key;
     root.forbidden_tail = &root.forbidden;
-    if (root.by_key == NULL || root.visited == NULL)
-        return;
     collect(validation, &root, operation->selection_set);
     if (!validation->is_aborted)
         check(validation, operation, &root);
 }
 
 const fq_rule fq_rule_single_field_subscriptions = {
+    .state_size = sizeof(fq_root_marks),
     .enter = {[FQ_AST_OPERATION] = enter_operation},
 };

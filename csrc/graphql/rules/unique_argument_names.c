@@ -25,6 +25,8 @@ check(fq_validation *validation, const fq_ast_list *list)
     if (list->n_items < 2)
         return;
     fq_validation_link_same(validation, list);
+    if (validation->is_aborted)
+        return;
     /* A group is told at its first member, of which only a later one tells
      * that it has others: so first find those, then go in order. */
     bool has_same = false;

@@ -29,33 +29,37 @@ report_same(fq_validation *validation, const fq_ast_list *list,
     }
 }
 
+typedef struct fq_variable_counts {
+    uint32_t *counts; /* by variable_id; zero between operations */
+} fq_variable_counts;
+
 static void
 enter_operation(fq_validation *validation, void *state,
                 const fq_ast_node *node, const fq_ast_node *parent)
 {
-    (void)state, (void)parent;
+    (void)parent;
+    fq_variable_counts *counts = state;
     const fq_ast_list *list
         = &((const fq_ast_operation *)node)->variable_definitions;
-    size_t n_names = validation->document->n_variable_names;
-    if (list->n_items < 2
-        || !fq_validation_spend(validation, 1 + n_names / 64))
+    if (list->n_items < 2)
         return;
-    uint32_t *counts = fq_validation_alloc(validation,
-                                           n_names * sizeof(uint32_t));
-    if (counts == NULL)
+    if (counts->counts == NULL)
+        counts->counts = fq_validation_alloc(
+            validation,
+            validation->document->n_variable_names * sizeof(uint32_t));
+    if (counts->counts == NULL)
         return;
     FQ_AST_FOREACH(item, list)
-    counts[id_of(item)]++;
+    counts->counts[id_of(item)]++;
     FQ_AST_FOREACH(item, list)
     {
-        if (validation->is_aborted)
-            return;
-        if (counts[id_of(item)] > 1)
+        if (counts->counts[id_of(item)] > 1)
             report_same(validation, list, item);
-        counts[id_of(item)] = 0;
+        counts->counts[id_of(item)] = 0;
     }
 }
 
 const fq_rule fq_rule_unique_variable_names = {
+    .state_size = sizeof(fq_variable_counts),
     .enter = {[FQ_AST_OPERATION] = enter_operation},
 };

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/* What the tests of csrc/graphql share: reading JSON, compiling a document,
+ * and comparing errors and JSON as text. Every function returns FQ_ERR_NOMEM
+ * when a request for memory was refused, and asserts everything else. */
+#ifndef FQ_TESTS_GRAPHQL_FIXTURE_H
+#define FQ_TESTS_GRAPHQL_FIXTURE_H
+
+#include "support.h"
+
+#include "base/buf.h"
+#include "graphql/errors.h"
+#include "graphql/plan.h"
+#include "json/reader.h"
+
+#define TRY(expression)                                                       \
+    do {                                                                      \
+        fq_status try_status = (expression);                                  \
+        if (try_status != FQ_OK)                                              \
+            return try_status;                                                \
+    } while (0)
+
+static inline fq_str
+no_name(void)
+{
+    return fq_str_make(NULL, 0);
+}
+
+/* |errors| are |expected|, as fq_gql_errors_write() writes them. */
+static inline fq_status
+assert_errors(const fq_gql_errors *errors, const char *expected)
+{
+    if (errors->status != FQ_OK)
+        return errors->status;
+    fq_buf buf;
+    fq_buf_init(&buf);
+    fq_gql_errors_write(errors, &buf);
+    fq_status status = fq_buf_status(&buf);
+    if (status == FQ_OK)
+        fq_test_assert_str(fq_buf_str(&buf), expected);
+    fq_buf_fini(&buf);
+    return status;
+}
+
+/* Repeats |item|, with its number where it has a %d, between |head| and
+ * |tail|. */
+static inline fq_status
+repeat(fq_buf *buf, const char *head, const char *item, int n,
+       const char *tail)
+{
+    fq_buf_init(buf);
+    fq_buf_append_str(buf, fq_str_of(head));
+    for (int i = 0; i < n; i++) {
+        const char *mark = strstr(item, "%d");
+        if (mark == NULL) {
+            fq_buf_append_str(buf, fq_str_of(item));
+            continue;
+        }
+        fq_buf_append(buf, item, (size_t)(mark - item));
+        fq_buf_append_int(buf, i);
+        fq_buf_append_str(buf, fq_str_of(mark + 2));
+    }
+    fq_buf_append_str(buf, fq_str_of(tail));
+    return fq_buf_status(buf);
+}
+
+#endif
