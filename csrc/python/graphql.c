@@ -12,6 +12,7 @@
 #include "python/convert.h"
 #include "python/errors.h"
 #include "python/parts.h"
+#include "python/schema_cache.h"
 
 /* From this many bytes on a text is parsed without the GIL: some 20
  * microseconds of work, well above the cost of giving it away. */
@@ -265,7 +266,32 @@ graphql_syntax_errors(PyObject *module, PyObject *arg)
     return result;
 }
 
+PyDoc_STRVAR(schema_errors_doc,
+             "graphql_schema_errors(schema_sdl, /)\n--\n\n"
+             "What keeps an SDL from being a schema: a list of errors. "
+             "Private.");
+
+static PyObject *
+graphql_schema_errors(PyObject *module, PyObject *sdl)
+{
+    fq_state *state = fq_state_of_module(module);
+    fq_gql_errors errors;
+    fq_gql_errors_init(&errors);
+    fq_schema *schema;
+    fq_status status = fq_schema_cache_get(state, sdl, &schema, &errors);
+    PyObject *result = NULL;
+    if (status == FQ_ERR_NOMEM)
+        PyErr_NoMemory();
+    else if (status == FQ_OK || errors.n_items > 0)
+        result = errors_to_list(state, &errors);
+    fq_schema_unref(schema);
+    fq_gql_errors_fini(&errors);
+    return result;
+}
+
 static PyMethodDef graphql_functions[] = {
+    {"graphql_schema_errors", graphql_schema_errors, METH_O,
+     schema_errors_doc},
     {"graphql_parse", graphql_parse, METH_O, parse_doc},
     {"graphql_tokens", graphql_tokens, METH_O, tokens_doc},
     {"graphql_syntax_errors", graphql_syntax_errors, METH_O,

@@ -11,6 +11,7 @@
 #define FQ_PARTS(X)                                                           \
     X(errors)                                                                 \
     X(convert)                                                                \
+    X(schema_cache)                                                           \
     X(graphql)                                                                \
     X(graphql_message)                                                        \
     X(subscription_payload)                                                   \

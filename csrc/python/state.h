@@ -55,6 +55,7 @@
 /* Cached imports and other objects, NULL until their owner fills them; one
  * line each. */
 #define FQ_STATE_OBJECTS(X)                                                   \
+    X(schema_cache)                                                           \
     X(enum_type)                                                              \
     X(date_type)                                                              \
     X(time_type)                                                              \
