@@ -11,7 +11,7 @@ import os
 import weakref
 from typing import Protocol
 
-from fraiseql_asgi._core import EventBus
+from fraiseql_asgi._core import EventBus, Service
 
 __all__ = ["watch", "watch_bus"]
 
@@ -59,5 +59,6 @@ def _at_exit() -> None:
 
 
 def _after_fork() -> None:
+    Service.after_fork()
     for lived in list(_lived):
         lived._after_fork()

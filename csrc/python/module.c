@@ -74,9 +74,21 @@ fq_state_add_type(PyObject *module, PyType_Spec *spec, PyTypeObject *base)
     return (PyTypeObject *)type;
 }
 
+void
+fq_state_after_fork(fq_state *state)
+{
+    fq_reactor *reactor = state->reactor;
+    if (reactor == NULL || !fq_reactor_is_forked(reactor))
+        return;
+    state->reactor = NULL;
+    fq_reactor_abandon(reactor);
+    fq_reactor_unref(reactor);
+}
+
 fq_reactor *
 fq_state_reactor(fq_state *state)
 {
+    fq_state_after_fork(state);
     if (state->is_exiting) {
         PyErr_SetString(state->ClosedError, "the interpreter is ending");
         return NULL;

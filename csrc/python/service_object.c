@@ -544,6 +544,16 @@ service_is_inside(PyObject *type, PyObject *Py_UNUSED(ignored))
         fq_resolver_is_inside(fq_state_of_type((PyTypeObject *)type)));
 }
 
+PyDoc_STRVAR(after_fork_doc, "after_fork()\n--\n\n"
+"In a forked child: let go of the parent's engine.");
+
+static PyObject *
+service_after_fork(PyObject *type, PyObject *Py_UNUSED(ignored))
+{
+    fq_state_after_fork(fq_state_of_type((PyTypeObject *)type));
+    Py_RETURN_NONE;
+}
+
 /* ── tasks ── */
 
 static PyObject *
@@ -658,6 +668,8 @@ static PyMethodDef service_methods[] = {
      is_behind_doc},
     {"is_inside", service_is_inside, METH_NOARGS | METH_CLASS,
      is_inside_doc},
+    {"after_fork", service_after_fork, METH_NOARGS | METH_CLASS,
+     after_fork_doc},
     {"default_limits", service_default_limits, METH_NOARGS | METH_STATIC,
      default_limits_doc},
     {"_expire", (PyCFunction)service_expire, METH_O, NULL},

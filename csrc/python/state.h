@@ -163,6 +163,11 @@ fq_state_of(PyObject *self)
 PyTypeObject *
 fq_state_add_type(PyObject *module, PyType_Spec *spec, PyTypeObject *base);
 
+/* In a forked child: closes the copies of the parent's descriptors and forgets
+ * its reactor. Harmless elsewhere, and twice. */
+void
+fq_state_after_fork(fq_state *state);
+
 /* The interpreter's reactor with one more user, to be given back by
  * fq_reactor_release without the GIL. Started at first need, and anew after
  * the last user or a fork stopped it. NULL with an exception: ClosedError
