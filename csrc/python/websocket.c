@@ -85,6 +85,12 @@ static const websocket_phase phase_ended;
 static PyMethodDef in_woken;
 static PyMethodDef out_woken;
 
+/* Where the drives of a connection wait. */
+typedef struct websocket_places {
+    fq_drive_place in;
+    fq_drive_place out;
+} websocket_places;
+
 /* ── the current exception as an object ── */
 
 static PyObject *
@@ -467,7 +473,7 @@ static const websocket_phase phase_ended = {false, ignore_received,
 /* The server's send() raised |failure|, and it is not yet clear why: a
  * connection that is gone shows in receive(), without waiting. */
 static bool
-is_disconnected(fq_websocket *self, const fq_drive_place *place)
+is_disconnected(fq_websocket *self, const websocket_places *places)
 {
     for (;;) {
         if (self->in.state == FQ_DRIVE_IDLE) {
@@ -482,7 +488,8 @@ is_disconnected(fq_websocket *self, const fq_drive_place *place)
         if (!fq_drive_poll(&self->in, self->state))
             return false;
         PyObject *message;
-        if (fq_drive_step(&self->in, place, &message) != FQ_DRIVE_RETURNED)
+        if (fq_drive_step(&self->in, &places->in, &message)
+            != FQ_DRIVE_RETURNED)
             return false;
         fq_asgi_message_kind kind;
         fq_rcbuf *text;
@@ -498,7 +505,7 @@ is_disconnected(fq_websocket *self, const fq_drive_place *place)
 
 /* |out| raised. */
 static void
-out_raised(fq_websocket *self, const fq_drive_place *place)
+out_raised(fq_websocket *self, const websocket_places *places)
 {
     PyObject *exception = take_exception();
     bool is_send = self->phase != &phase_starting;
@@ -519,7 +526,7 @@ out_raised(fq_websocket *self, const fq_drive_place *place)
     else if (is_send
              && PyObject_TypeCheck(exception, (PyTypeObject *)PyExc_Exception)
              && !is_cancellation(self, exception)) {
-        is_gone = is_disconnected(self, place);
+        is_gone = is_disconnected(self, places);
         PyErr_Clear();
     }
     if (is_gone)
@@ -563,7 +570,7 @@ websocket_fail(fq_websocket *self)
 
 /* Drives |out| one step. True when something came of it. */
 static bool
-step_out(fq_websocket *self, const fq_drive_place *place)
+step_out(fq_websocket *self, const websocket_places *places)
 {
     if (self->out.state == FQ_DRIVE_IDLE && self->phase->send_next != NULL
         && self->phase->send_next(self) < 0) {
@@ -573,12 +580,12 @@ step_out(fq_websocket *self, const fq_drive_place *place)
     if (self->out.state != FQ_DRIVE_READY)
         return false;
     PyObject *result;
-    fq_drive_result driven = fq_drive_step(&self->out, place, &result);
+    fq_drive_result driven = fq_drive_step(&self->out, &places->out, &result);
     if (driven == FQ_DRIVE_BLOCKED)
         return false;
     self->is_cancelling = false;
     if (driven == FQ_DRIVE_RAISED) {
-        out_raised(self, place);
+        out_raised(self, places);
         return true;
     }
     if (self->phase->sent(self, result) < 0)
@@ -605,7 +612,7 @@ begin_receive(fq_websocket *self)
 
 /* The same for |in|. */
 static bool
-step_in(fq_websocket *self, const fq_drive_place *place)
+step_in(fq_websocket *self, const websocket_places *places)
 {
     if (self->in.state == FQ_DRIVE_IDLE && begin_receive(self) < 0) {
         websocket_fail(self);
@@ -614,7 +621,7 @@ step_in(fq_websocket *self, const fq_drive_place *place)
     if (self->in.state != FQ_DRIVE_READY)
         return false;
     PyObject *message;
-    fq_drive_result driven = fq_drive_step(&self->in, place, &message);
+    fq_drive_result driven = fq_drive_step(&self->in, &places->in, &message);
     if (driven == FQ_DRIVE_BLOCKED)
         return false;
     if (driven == FQ_DRIVE_RAISED) {
@@ -635,14 +642,14 @@ websocket_run(fq_websocket *self, PyObject **presult)
     PyObject *loop = fq_loop_mailbox_loop(self->base.mailbox);
     PyObject *context = fq_loop_mailbox_context(self->base.mailbox);
     PyObject *owner = (PyObject *)self;
-    const fq_drive_place in_place = {self->state, loop, context, owner,
-                                     &in_woken};
-    const fq_drive_place out_place = {self->state, loop, context, owner,
-                                      &out_woken};
+    const websocket_places places = {
+        .in = {self->state, loop, context, owner, &in_woken},
+        .out = {self->state, loop, context, owner, &out_woken},
+    };
     uint64_t deadline_ns = fq_clock_now_ns() + FQ_WEBSOCKET_STEP_NS;
     for (int n = 1;; n++) {
-        bool has_sent = step_out(self, &out_place);
-        bool has_received = step_in(self, &in_place);
+        bool has_sent = step_out(self, &places);
+        bool has_received = step_in(self, &places);
         if (self->phase == &phase_ending && self->in.state == FQ_DRIVE_IDLE
             && self->out.state == FQ_DRIVE_IDLE)
             return websocket_finish(self, presult);
