@@ -49,6 +49,15 @@ fq_input_literal_field(const fq_ast_value *object, fq_str name)
     return found;
 }
 
+const fq_ast_node *
+fq_input_literal_place(const fq_ast_value *literal)
+{
+    return literal->node.kind == FQ_AST_LIST
+                   || literal->node.kind == FQ_AST_OBJECT
+               ? NULL
+               : &literal->node;
+}
+
 static void
 report_null(fq_literal_check *check, const fq_ast_value *literal,
             const fq_type *type)
@@ -198,16 +207,6 @@ check_object(fq_literal_check *check, fq_ast_value *literal,
         check_one_of(check, literal, type);
 }
 
-/* Where a leaf stands; lists and objects given for one lose that. */
-static const fq_ast_node *
-leaf_node(const fq_ast_value *literal)
-{
-    return literal->node.kind == FQ_AST_LIST
-                   || literal->node.kind == FQ_AST_OBJECT
-               ? NULL
-               : &literal->node;
-}
-
 static void
 check_enum(fq_literal_check *check, fq_ast_value *literal, const fq_type *type)
 {
@@ -235,7 +234,7 @@ check_enum(fq_literal_check *check, fq_ast_value *literal, const fq_type *type)
         message.status = fq_buf_status(&text);
     fq_suggestion_fini(&suggestion);
     fq_buf_fini(&text);
-    report(check, &message, leaf_node(literal));
+    report(check, &message, fq_input_literal_place(literal));
 }
 
 static void
@@ -248,7 +247,7 @@ check_scalar(fq_literal_check *check, fq_ast_value *literal,
     fq_buf message;
     fq_buf_init(&message);
     fq_scalar_write_refusal(&message, type->scalar, is_range, NULL, literal);
-    report(check, &message, leaf_node(literal));
+    report(check, &message, fq_input_literal_place(literal));
 }
 
 static void
@@ -289,7 +288,7 @@ check_value(fq_literal_check *check, fq_ast_value *literal,
         check_object(check, literal, type);
     else if (type->kind == FQ_TYPE_ENUM)
         check_enum(check, literal, type);
-    else
+    else if (type->kind == FQ_TYPE_SCALAR)
         check_scalar(check, literal, type);
 }
 

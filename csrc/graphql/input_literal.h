@@ -20,8 +20,9 @@ typedef bool (*fq_input_literal_cb)(void *arg, fq_str message, fq_str path,
                                     const fq_ast_node *node);
 
 /* Calls |error_cb| for everything that keeps |literal| from being a value of
- * |type|, which is an input type; FQ_OK when it was not called. Errors:
- * FQ_ERR_INVALID (it was), FQ_ERR_NOMEM. Cost: O(items) times the fields of
+ * |type|; FQ_OK when it was not called. In an invalid schema |type| may be no
+ * input type: that is not told again. Errors: FQ_ERR_INVALID (it was called),
+ * FQ_ERR_NOMEM. Cost: O(items) times the fields of
  * their types, for each error O(text of the object or list around it). */
 fq_status
 fq_input_literal_check(fq_ast_value *literal, const fq_type *type,
@@ -30,5 +31,10 @@ fq_input_literal_check(fq_ast_value *literal, const fq_type *type,
 /* The field of |object|, a literal, named |name|: the last one; or NULL. */
 const fq_ast_argument *
 fq_input_literal_field(const fq_ast_value *object, fq_str name);
+
+/* Where the reference says that |literal| stands when a scalar or enum refuses
+ * it: it forgets the places of lists and objects, for which this is NULL. */
+const fq_ast_node *
+fq_input_literal_place(const fq_ast_value *literal);
 
 #endif

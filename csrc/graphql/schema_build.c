@@ -8,7 +8,7 @@
 #include "base/alloc.h"
 #include "base/check.h"
 #include "base/map.h"
-#include "graphql/print.h"
+#include "graphql/input_literal.h"
 #include "graphql/schema_internal.h"
 
 /* Of as many items or fewer all are compared, as that takes no longer than
@@ -152,7 +152,7 @@ index_init(fq_schema_builder *builder, const void *items, size_t size,
     index_init((builder), (items), sizeof(*(items)), (n_items), (index))
 
 /* Adds the one error this stage may have: |before|, then |message|, which is
- * freed, at |node|. */
+ * freed, at |node| (NULL: nowhere). */
 static fq_status
 fail(fq_schema_builder *builder, fq_str before, fq_buf *message,
      const fq_ast_node *node)
@@ -168,8 +168,9 @@ fail(fq_schema_builder *builder, fq_str before, fq_buf *message,
     if (fq_buf_status(message) == FQ_OK && fq_buf_status(&text) == FQ_OK)
         error = fq_gql_errors_add_str(builder->errors, "VALIDATION_ERROR",
                                       fq_buf_str(&text));
-    fq_gql_error_locate(builder->errors, error, builder->document->source,
-                        node->start);
+    if (node != NULL)
+        fq_gql_error_locate(builder->errors, error, builder->document->source,
+                            node->start);
     fq_buf_fini(&text);
     fq_buf_fini(message);
     return error != NULL && builder->errors->status == FQ_OK ? FQ_ERR_INVALID
@@ -221,7 +222,7 @@ read_argument(fq_schema_builder *builder, const fq_ast_directive *directive,
         else
             fq_scalar_write_refusal(&message, FQ_SCALAR_STRING, false, NULL,
                                     value);
-        return fail(builder, before, &message, &value->node);
+        return fail(builder, before, &message, fq_input_literal_place(value));
     }
     fq_buf_fini(&message);
     *pvalue = fq_arena_copy(builder->arena,

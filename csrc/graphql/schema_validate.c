@@ -295,8 +295,7 @@ static void
 check_default(fq_schema_check *check, const fq_input_def *def,
               const char *text)
 {
-    if (check->is_done || def->default_value == NULL
-        || !fq_type_is_input(def->type))
+    if (check->is_done || def->default_value == NULL)
         return;
     fq_input_label input = {check, text};
     if (fq_input_literal_check((fq_ast_value *)def->default_value, def->type,
