@@ -8,7 +8,10 @@
 #include <string.h>
 
 #include "graphql/inspect.h"
+#include "graphql/number.h"
 #include "graphql/print.h"
+#include "json/reader.h"
+#include "json/writer.h"
 
 fq_scalar
 fq_scalar_of(fq_str type_name)
@@ -75,6 +78,84 @@ fq_scalar_accepts_literal(fq_scalar kind, const fq_ast_value *literal,
     case FQ_SCALAR_OTHER:
         break;
     }
+    return true;
+}
+
+static bool
+coerce_int(yyjson_val *value, fq_buf *json, fq_buf *refusal)
+{
+    fq_number number;
+    bool is_integral = fq_number_read(value, &number)
+                       && fq_number_is_integral(&number);
+    if (is_integral && number.value >= INT32_MIN
+        && number.value <= INT32_MAX) {
+        fq_buf_append_int(json, (int64_t)number.value);
+        return true;
+    }
+    fq_scalar_write_refusal(refusal, FQ_SCALAR_INT, is_integral, value, NULL);
+    return false;
+}
+
+static bool
+coerce_float(yyjson_val *value, fq_buf *json, fq_buf *refusal)
+{
+    fq_number number;
+    bool is_number = fq_number_read(value, &number);
+    bool is_finite = is_number && isfinite(number.value);
+    if (is_finite
+        && (!number.is_integer || fq_number_is_exact(&number, value))) {
+        fq_json_write_double(json, number.value);
+        return true;
+    }
+    fq_scalar_write_refusal(refusal, FQ_SCALAR_FLOAT, false, value, NULL);
+    if (is_number && number.is_integer)
+        fq_buf_append_str(
+            refusal, is_finite ? FQ_STR_LIT(" (value would lose precision)")
+                               : FQ_STR_LIT(" (value is too large)"));
+    return false;
+}
+
+static bool
+coerce_id(yyjson_val *value, fq_buf *json, fq_buf *refusal)
+{
+    fq_number number;
+    if (yyjson_is_str(value)) {
+        fq_json_write_str(json, fq_json_str(value));
+        return true;
+    }
+    if (fq_number_read(value, &number) && fq_number_is_integral(&number)) {
+        fq_buf_append_char(json, '"');
+        fq_number_write_integral(&number, value, json);
+        fq_buf_append_char(json, '"');
+        return true;
+    }
+    fq_scalar_write_refusal(refusal, FQ_SCALAR_ID, false, value, NULL);
+    return false;
+}
+
+bool
+fq_scalar_coerce_value(fq_scalar kind, yyjson_val *value, fq_buf *json,
+                       fq_buf *refusal)
+{
+    switch (kind) {
+    case FQ_SCALAR_INT:
+        return coerce_int(value, json, refusal);
+    case FQ_SCALAR_FLOAT:
+        return coerce_float(value, json, refusal);
+    case FQ_SCALAR_ID:
+        return coerce_id(value, json, refusal);
+    case FQ_SCALAR_STRING:
+    case FQ_SCALAR_BOOLEAN:
+        if (kind == FQ_SCALAR_STRING ? !yyjson_is_str(value)
+                                     : !yyjson_is_bool(value)) {
+            fq_scalar_write_refusal(refusal, kind, false, value, NULL);
+            return false;
+        }
+        break;
+    case FQ_SCALAR_OTHER:
+        break;
+    }
+    fq_json_write_val(json, value);
     return true;
 }
 

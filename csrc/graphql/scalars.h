@@ -35,6 +35,13 @@ bool
 fq_scalar_accepts_literal(fq_scalar kind, const fq_ast_value *literal,
                           bool *pis_range);
 
+/* Appends the JSON |value|, not null, as a value of |kind| to |json|; any
+ * value when it is FQ_SCALAR_OTHER. False when |kind| does not accept it: the
+ * reference's text is appended to |refusal| then. */
+bool
+fq_scalar_coerce_value(fq_scalar kind, yyjson_val *value, fq_buf *json,
+                       fq_buf *refusal);
+
 /* Appends the reference's text for a value |kind| cannot represent: |value|
  * or, if that is NULL, |literal|. */
 void

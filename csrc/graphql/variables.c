@@ -7,13 +7,10 @@
  * literals as deep as the parser did; both bound the recursion here. */
 #include "graphql/variables.h"
 
-#include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/check.h"
-#include "graphql/inspect.h"
 #include "graphql/print.h"
 #include "graphql/scalars.h"
 #include "json/reader.h"
@@ -124,15 +121,15 @@ fail_value(fq_coercion *coercion, const fq_value_path *path, fq_buf *text)
     fq_buf_fini(text);
 }
 
-/* The same for a value that scalar |kind| cannot represent: |value| or, if
- * that is NULL, |literal|. |is_range|: an integer beyond 32 bits. */
+/* The same for a literal that scalar |kind| cannot represent. |is_range|: an
+ * integer beyond 32 bits. */
 static void
-fail_scalar(fq_coercion *coercion, const fq_value_path *path, fq_scalar kind,
-            bool is_range, yyjson_val *value, fq_ast_value *literal)
+fail_literal(fq_coercion *coercion, const fq_value_path *path, fq_scalar kind,
+             bool is_range, fq_ast_value *literal)
 {
     fq_buf buf;
     fq_buf_init(&buf);
-    fq_scalar_write_refusal(&buf, kind, is_range, value, literal);
+    fq_scalar_write_refusal(&buf, kind, is_range, NULL, literal);
     fail_value(coercion, path, &buf);
 }
 
@@ -149,141 +146,15 @@ fail_null(fq_coercion *coercion, const fq_value_path *path, const char *before,
     fail_value(coercion, path, &buf);
 }
 
-/* A JSON number as this code needs it. */
-typedef struct fq_number {
-    bool is_integer; /* written without fraction and exponent */
-    double value;
-    fq_str text; /* of an integer too large for 64 bits; else ptr NULL */
-} fq_number;
-
-static bool
-read_number(yyjson_val *value, fq_number *number)
-{
-    *number = (fq_number){.is_integer = yyjson_is_int(value)};
-    if (yyjson_is_num(value)) {
-        number->value = yyjson_get_num(value);
-        return true;
-    }
-    if (!yyjson_is_raw(value))
-        return false;
-    fq_str text = fq_str_make(yyjson_get_raw(value), yyjson_get_len(value));
-    number->is_integer = memchr(text.ptr, '.', text.len) == NULL
-                         && memchr(text.ptr, 'e', text.len) == NULL
-                         && memchr(text.ptr, 'E', text.len) == NULL;
-    if (number->is_integer)
-        number->text = text;
-    number->value = fq_scalar_read_number(text);
-    return true;
-}
-
-static void
-coerce_int(fq_coercion *coercion, const fq_value_path *path, yyjson_val *value)
-{
-    fq_number number;
-    if (!read_number(value, &number)
-        || (!number.is_integer
-            && (!isfinite(number.value)
-                || trunc(number.value) != number.value)))
-        fail_scalar(coercion, path, FQ_SCALAR_INT, false, value, NULL);
-    else if (number.value < INT32_MIN || number.value > INT32_MAX)
-        fail_scalar(coercion, path, FQ_SCALAR_INT, true, value, NULL);
-    else
-        fq_buf_append_int(coercion->json, (int64_t)number.value);
-}
-
-/* True when the double |value| is exactly the integer |text|, or |val|. */
-static bool
-is_exact(const fq_number *number, yyjson_val *val)
-{
-    if (number->text.ptr == NULL) {
-        if (yyjson_is_uint(val))
-            return number->value < 18446744073709551616.0
-                   && (uint64_t)number->value == yyjson_get_uint(val);
-        return (int64_t)number->value == yyjson_get_sint(val);
-    }
-    char digits[512];
-    int len = snprintf(digits, sizeof(digits), "%.0f", number->value);
-    return fq_str_eq(fq_str_make(digits, (size_t)len), number->text);
-}
-
-static void
-coerce_float(fq_coercion *coercion, const fq_value_path *path,
-             yyjson_val *value)
-{
-    fq_number number;
-    if (!read_number(value, &number)
-        || (!number.is_integer && !isfinite(number.value))) {
-        fail_scalar(coercion, path, FQ_SCALAR_FLOAT, false, value, NULL);
-        return;
-    }
-    if (!number.is_integer
-        || (isfinite(number.value) && is_exact(&number, value))) {
-        fq_json_write_double(coercion->json, number.value);
-        return;
-    }
-    fq_buf buf;
-    fq_buf_init(&buf);
-    fq_buf_append_str(
-        &buf, FQ_STR_LIT("Float cannot represent non numeric value: "));
-    fq_inspect_json(&buf, value);
-    fq_buf_append_str(&buf, isfinite(number.value)
-                                ? FQ_STR_LIT(" (value would lose precision)")
-                                : FQ_STR_LIT(" (value is too large)"));
-    fail_value(coercion, path, &buf);
-}
-
-static void
-coerce_id(fq_coercion *coercion, const fq_value_path *path, yyjson_val *value)
-{
-    fq_number number;
-    if (yyjson_is_str(value)) {
-        fq_json_write_str(coercion->json, fq_json_str(value));
-    } else if (!read_number(value, &number)
-               || (!number.is_integer
-                   && (!isfinite(number.value)
-                       || trunc(number.value) != number.value))) {
-        fail_scalar(coercion, path, FQ_SCALAR_ID, false, value, NULL);
-    } else {
-        fq_buf_append_char(coercion->json, '"');
-        if (number.is_integer)
-            fq_json_write_val(coercion->json, value);
-        else
-            /* -0.0 is the ID "0". */
-            fq_buf_append_format(coercion->json, "%.0f", number.value + 0.0);
-        fq_buf_append_char(coercion->json, '"');
-    }
-}
-
 static void
 coerce_scalar(fq_coercion *coercion, const fq_value_path *path,
               fq_str type_name, yyjson_val *value)
 {
-    switch (fq_scalar_of(type_name)) {
-    case FQ_SCALAR_INT:
-        coerce_int(coercion, path, value);
-        return;
-    case FQ_SCALAR_FLOAT:
-        coerce_float(coercion, path, value);
-        return;
-    case FQ_SCALAR_ID:
-        coerce_id(coercion, path, value);
-        return;
-    case FQ_SCALAR_STRING:
-        if (!yyjson_is_str(value)) {
-            fail_scalar(coercion, path, FQ_SCALAR_STRING, false, value, NULL);
-            return;
-        }
-        break;
-    case FQ_SCALAR_BOOLEAN:
-        if (!yyjson_is_bool(value)) {
-            fail_scalar(coercion, path, FQ_SCALAR_BOOLEAN, false, value, NULL);
-            return;
-        }
-        break;
-    case FQ_SCALAR_OTHER:
-        break;
-    }
-    fq_json_write_val(coercion->json, value);
+    fq_buf refusal;
+    fq_buf_init(&refusal);
+    if (!fq_scalar_coerce_value(fq_scalar_of(type_name), value, coercion->json,
+                                &refusal))
+        fail_value(coercion, path, &refusal);
 }
 
 /* Writes |value| as |type| asks for it. Once a value has failed what is
@@ -339,7 +210,7 @@ coerce_scalar_literal(fq_coercion *coercion, const fq_value_path *path,
     fq_scalar kind = fq_scalar_of(type_name);
     bool is_range;
     if (!fq_scalar_accepts_literal(kind, literal, &is_range))
-        fail_scalar(coercion, path, kind, is_range, NULL, literal);
+        fail_literal(coercion, path, kind, is_range, literal);
     else if (kind == FQ_SCALAR_FLOAT)
         fq_json_write_double(coercion->json,
                              fq_scalar_read_number(literal->text));
