@@ -112,7 +112,7 @@ class Client:
     """The npm graphql-ws client; see tests/clients/subscribe.mjs."""
 
     def __init__(self, url: str, query: str | None = None, **options: Any) -> None:
-        options |= {"url": url, "timeout": DEADLINE}
+        options = {"url": url, "timeout": DEADLINE} | options
         if query is not None:
             options["query"] = query
         self.process = subprocess.Popen(
@@ -138,9 +138,13 @@ class Client:
 
     def events(self) -> list[dict[str, Any]]:
         """All it tells until it ends."""
-        out, err = self.process.communicate(timeout=DEADLINE)
-        assert (self.process.returncode, err) == (0, ""), (self.process.returncode, err, out)
-        return [json.loads(line) for line in out.splitlines()]
+        # Not communicate(): it would not see what event() has buffered. The
+        # client ends by itself in any case.
+        assert self.process.stdout is not None
+        lines = list(self.process.stdout)
+        _, err = self.process.communicate(timeout=DEADLINE)
+        assert (self.process.returncode, err) == (0, ""), (self.process.returncode, err, lines)
+        return [json.loads(line) for line in lines]
 
     def next(self) -> Any:
         """The payload of the next message, which must be one."""
