@@ -18,19 +18,19 @@
 
 struct fq_loop_mailbox {
     PyObject_HEAD
-    fq_mailbox *mailbox;    /* NULL once closed */
-    PyObject *loop;         /* NULL once closed */
-    PyObject *context;      /* an empty one, for callbacks of our own */
-    PyObject *module;       /* keeps |state| */
+    fq_mailbox *mailbox; /* NULL once closed */
+    PyObject *loop;      /* NULL once closed */
+    PyObject *context;   /* an empty one, for callbacks of our own */
+    PyObject *module;    /* keeps |state| */
     fq_state *state;
     fq_loop_mailbox *next;  /* in state->loop_mailboxes */
     fq_list waits;          /* ticket_wait by link */
     fq_inbox_item *backlog; /* taken, not yet handed on; oldest first */
     fq_inbox_item **backlog_tail;
-    size_t n_users;         /* ports, feeds, waits: closed when none is left */
-    pid_t pid;              /* of the process that made it */
-    unsigned long thread;   /* likewise */
-    bool is_scheduled;      /* the rest of a pass is due in the next turn */
+    size_t n_users;       /* ports, feeds, waits: closed when none is left */
+    pid_t pid;            /* of the process that made it */
+    unsigned long thread; /* likewise */
+    bool is_scheduled;    /* the rest of a pass is due in the next turn */
 };
 
 /* A future that waits for a ticket. It counts as a user, but does not hold the
@@ -137,8 +137,8 @@ stop_watching(fq_loop_mailbox *self)
     PyObject *fd = PyLong_FromLong(fq_mailbox_fd(self->mailbox));
     PyObject *result = NULL;
     if (fd != NULL)
-        result = PyObject_CallMethodOneArg(
-            self->loop, self->state->str_remove_reader, fd);
+        result = PyObject_CallMethodOneArg(self->loop,
+                                           self->state->str_remove_reader, fd);
     /* A closed loop watches nothing and says so. */
     if (result == NULL)
         PyErr_Clear();
@@ -175,8 +175,8 @@ loop_mailbox_close(fq_loop_mailbox *self)
         fq_mailbox_unref(mailbox);
     }
     while (!fq_list_is_empty(&self->waits)) {
-        ticket_wait *wait
-            = FQ_CONTAINER_OF(self->waits.next, ticket_wait, link);
+        ticket_wait *wait = FQ_CONTAINER_OF(self->waits.next, ticket_wait,
+                                            link);
         Py_DECREF(wait_steal_future(wait));
     }
     Py_CLEAR(self->loop);
@@ -487,8 +487,8 @@ fq_loop_mailbox_await_ticket(fq_loop_mailbox *self, fq_ticket_result result,
 {
     FQ_CHECK(self->mailbox != NULL);
     *pticket = NULL;
-    PyObject *future
-        = PyObject_CallMethodNoArgs(self->loop, self->state->str_create_future);
+    PyObject *future = PyObject_CallMethodNoArgs(
+        self->loop, self->state->str_create_future);
     if (future == NULL)
         return NULL;
     ticket_wait *wait = fq_alloc_zero(sizeof(*wait));
@@ -525,7 +525,9 @@ loop_mailbox_traverse(fq_loop_mailbox *self, visitproc visit, void *arg)
     Py_VISIT(self->context);
     Py_VISIT(self->module);
     FQ_LIST_FOREACH(node, &self->waits)
+    {
         Py_VISIT(FQ_CONTAINER_OF(node, ticket_wait, link)->future);
+    }
     return 0;
 }
 
@@ -585,8 +587,8 @@ fq_loop_mailbox_init(PyObject *module, fq_state *state)
     PyObject *asyncio = PyImport_ImportModule("asyncio");
     if (asyncio == NULL)
         return -1;
-    state->get_running_loop
-        = PyObject_GetAttrString(asyncio, "get_running_loop");
+    state->get_running_loop = PyObject_GetAttrString(asyncio,
+                                                     "get_running_loop");
     state->future_type = PyObject_GetAttrString(asyncio, "Future");
     state->task_type = PyObject_GetAttrString(asyncio, "Task");
     state->cancelled_error = PyObject_GetAttrString(asyncio, "CancelledError");
@@ -594,7 +596,7 @@ fq_loop_mailbox_init(PyObject *module, fq_state *state)
     if (state->get_running_loop == NULL || state->future_type == NULL
         || state->task_type == NULL || state->cancelled_error == NULL)
         return -1;
-    state->loop_mailbox_type
-        = fq_state_add_type(module, &loop_mailbox_spec, NULL);
+    state->loop_mailbox_type = fq_state_add_type(module, &loop_mailbox_spec,
+                                                 NULL);
     return state->loop_mailbox_type == NULL ? -1 : 0;
 }

@@ -238,7 +238,7 @@ static PyType_Spec port_object_spec = {
 int
 fq_port_object_init(PyObject *module, fq_state *state)
 {
-    state->port_object_type
-        = fq_state_add_type(module, &port_object_spec, NULL);
+    state->port_object_type = fq_state_add_type(module, &port_object_spec,
+                                                NULL);
     return state->port_object_type == NULL ? -1 : 0;
 }

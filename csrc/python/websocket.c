@@ -939,6 +939,12 @@ fq_websocket_new(fq_state *state, PyObject *service, PyObject *start,
                  PyObject *scope, PyObject *receive, PyObject *send)
 {
     PyTypeObject *type = state->websocket_type;
+    if (service != NULL && service != Py_None
+        && !PyObject_TypeCheck(service, state->service_type)) {
+        PyErr_Format(PyExc_TypeError, "service is %.100s, not a Service",
+                     Py_TYPE(service)->tp_name);
+        return NULL;
+    }
     fq_websocket *self = (fq_websocket *)type->tp_alloc(type, 0);
     if (self == NULL)
         return NULL;
@@ -964,12 +970,6 @@ websocket_type_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
                                      &service, &scope, &receive, &send,
                                      &start))
         return NULL;
-    if (service != Py_None
-        && !PyObject_TypeCheck(service, state->service_type)) {
-        PyErr_Format(PyExc_TypeError, "service is %.100s, not a Service",
-                     Py_TYPE(service)->tp_name);
-        return NULL;
-    }
     return fq_websocket_new(state, service, start == Py_None ? NULL : start,
                             scope, receive, send);
 }
