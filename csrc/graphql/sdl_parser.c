@@ -53,7 +53,7 @@ parse_optional_many(fq_parser *parser, fq_token_kind open,
     bool has;
     TRY(fq_parser_accept(parser, open, &has));
     while (has) {
-        fq_ast_node *item;
+        fq_ast_node *item = NULL;
         TRY(parse_item(parser, &item));
         fq_list_append(&writer, item);
         bool at_end;
@@ -72,7 +72,7 @@ parse_delimited(fq_parser *parser, fq_token_kind delimiter,
     bool has;
     TRY(fq_parser_accept(parser, delimiter, &has));
     do {
-        fq_ast_node *item;
+        fq_ast_node *item = NULL;
         TRY(parse_item(parser, &item));
         fq_list_append(&writer, item);
         TRY(fq_parser_accept(parser, delimiter, &has));
