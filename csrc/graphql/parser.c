@@ -143,7 +143,7 @@ parse_selection_set(fq_parser *parser, fq_ast_selection_set **pset)
     TRY(fq_parser_expect(parser, FQ_TOKEN_BRACE_L));
     bool at_end;
     do {
-        fq_ast_node *selection;
+        fq_ast_node *selection = NULL;
         if (fq_parser_peek(parser, FQ_TOKEN_SPREAD))
             TRY(parse_fragment(parser, &selection));
         else
