@@ -54,6 +54,14 @@ typedef enum fq_ast_kind {
     FQ_AST_N_KINDS,
 } fq_ast_kind;
 
+/* What a node means in a schema (|def|, |type|, |parent_type|, |position|) is
+ * entered by fq_type_info_enter(); NULL: unknown, or not entered. */
+struct fq_directive_def;
+struct fq_field_def;
+struct fq_input_def;
+struct fq_type;
+struct fq_variable_position;
+
 /* The head of every node; |kind| says which struct below it starts. */
 typedef struct fq_ast_node {
     fq_ast_kind kind;
@@ -86,8 +94,8 @@ typedef struct fq_ast_value {
         bool is_block; /* of a string: written with three quotes */
         struct {
             struct fq_ast_value *next_variable; /* the document's next use */
-            const struct fq_known_argument *expected; /* whose value it is,
-                                                       * if known; for rules */
+            const struct fq_variable_position *position; /* what is expected
+                                                          * there; see fq_ast_node */
             uint32_t variable_id; /* equal for equal names, below
                                    * n_variable_names; by fq_document_link */
         };
@@ -101,6 +109,7 @@ typedef struct fq_ast_argument {
     fq_ast_value *value;
     struct fq_ast_argument *first_same; /* the first of that name in its
                                          * list; for the rules */
+    const struct fq_input_def *def;
     uint64_t value_key; /* 0: not made yet; of OverlappingFields */
 } fq_ast_argument;
 
@@ -109,6 +118,7 @@ typedef struct fq_ast_directive {
     fq_str name; /* without the @ */
     fq_ast_list arguments;
     int32_t bit; /* of a plan's conditions; see plan.c */
+    const struct fq_directive_def *def;
     struct fq_ast_directive *next_directive; /* the document's next */
 } fq_ast_directive;
 
@@ -117,7 +127,8 @@ typedef struct fq_ast_type {
     fq_ast_node node;
     fq_str name;
     struct fq_ast_type *of;
-    uint32_t name_id; /* of a type condition, as in fq_ast_field */
+    uint32_t name_id;           /* of a type condition, as in fq_ast_field */
+    const struct fq_type *type; /* of a type condition or a variable's type */
 } fq_ast_type;
 
 typedef struct fq_ast_variable_definition {
@@ -132,6 +143,7 @@ typedef struct fq_ast_variable_definition {
 typedef struct fq_ast_selection_set {
     fq_ast_node node;
     fq_ast_list selections;               /* never empty */
+    const struct fq_type *parent_type;    /* a composite type */
     struct fq_ast_selection_set *pending; /* for walks of the validator */
     struct fq_overlap_fields *overlap;    /* of OverlappingFields */
 } fq_ast_selection_set;
@@ -147,6 +159,7 @@ typedef struct fq_ast_field {
     uint32_t name_id; /* names of a document, below n_names; set by
                        * fq_document_link */
     uint64_t arguments_key; /* 0: not made yet; of OverlappingFields */
+    const struct fq_field_def *def;
     struct fq_ast_field *next_field; /* the document's next field */
 } fq_ast_field;
 

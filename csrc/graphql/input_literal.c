@@ -80,7 +80,7 @@ report_no_object(fq_literal_check *check, fq_ast_value *literal,
                          "Expected value of type '%.*s' to be an object, "
                          "found: ",
                          FQ_STR_FMT(type->name));
-    fq_print_value(&message, literal);
+    fq_print_literal(&message, literal);
     fq_buf_append_char(&message, '.');
     report(check, &message, &literal->node);
 }
@@ -95,7 +95,7 @@ report_missing(fq_literal_check *check, fq_ast_value *literal,
                          "Expected value of type '%.*s' to include required "
                          "field '%.*s', found: ",
                          FQ_STR_FMT(type->name), FQ_STR_FMT(field->name));
-    fq_print_value(&message, literal);
+    fq_print_literal(&message, literal);
     fq_buf_append_char(&message, '.');
     report(check, &message, &literal->node);
 }
@@ -124,7 +124,7 @@ report_unknown(fq_literal_check *check, fq_ast_value *literal,
     if (suggestion.status != FQ_OK)
         message.status = suggestion.status;
     fq_suggestion_fini(&suggestion);
-    fq_print_value(&message, literal);
+    fq_print_literal(&message, literal);
     fq_buf_append_char(&message, '.');
     report(check, &message, &field->node);
 }

@@ -282,7 +282,7 @@ fq_plan_compile(fq_str query, fq_str operation_name, bool label,
     if (status == FQ_OK)
         status = fq_document_link(&plan->document);
     if (status == FQ_OK)
-        status = fq_validate(&plan->document, errors);
+        status = fq_validate(&plan->document, NULL, FQ_RULES_ALL, errors);
     if (status == FQ_OK)
         status = plan_choose(plan, operation_name, label, errors);
     if (status == FQ_OK)

@@ -22,7 +22,8 @@
 
 typedef struct fq_printer {
     fq_buf *buf;
-    size_t depth; /* of indentation */
+    size_t depth;         /* of indentation */
+    bool keeps_variables; /* they are printed as they are written */
 } fq_printer;
 
 /* Length of a text in characters, and its line breaks. */
@@ -125,10 +126,22 @@ print_block_string(fq_buf *buf, fq_str s)
 }
 
 static void
-print_leaf(fq_buf *buf, const fq_ast_value *value)
+print_variable(const fq_printer *printer, fq_buf *buf,
+               const fq_ast_value *value)
+{
+    if (printer->keeps_variables) {
+        fq_buf_append_char(buf, '$');
+        fq_buf_append_str(buf, value->text);
+    } else {
+        fq_buf_append_str(buf, FQ_STR_LIT("null"));
+    }
+}
+
+static void
+print_leaf(const fq_printer *printer, fq_buf *buf, const fq_ast_value *value)
 {
     if (value->node.kind == FQ_AST_VARIABLE)
-        fq_buf_append_str(buf, FQ_STR_LIT("null"));
+        print_variable(printer, buf, value);
     else if (value->node.kind != FQ_AST_STRING)
         fq_buf_append_str(buf, value->text);
     else if (value->is_block)
@@ -146,23 +159,23 @@ is_container(const fq_ast_value *value)
 
 /* True for an input field that is left out. */
 static bool
-is_omitted(const fq_ast_node *item)
+is_omitted(const fq_printer *printer, const fq_ast_node *item)
 {
-    return item->kind == FQ_AST_OBJECT_FIELD
+    return !printer->keeps_variables && item->kind == FQ_AST_OBJECT_FIELD
            && ((const fq_ast_argument *)item)->value->node.kind
                   == FQ_AST_VARIABLE;
 }
 
 static fq_extent
-measure(fq_ast_value *value);
+measure(const fq_printer *printer, fq_ast_value *value);
 
 static fq_extent
-measure_item(fq_ast_node *item)
+measure_item(const fq_printer *printer, fq_ast_node *item)
 {
     if (item->kind != FQ_AST_OBJECT_FIELD)
-        return measure((fq_ast_value *)item);
+        return measure(printer, (fq_ast_value *)item);
     const fq_ast_argument *field = (const fq_ast_argument *)item;
-    fq_extent extent = measure(field->value);
+    fq_extent extent = measure(printer, field->value);
     extent.len += field->name.len + 2;
     return extent;
 }
@@ -175,13 +188,13 @@ is_broken_up(const fq_ast_value *value)
 }
 
 static fq_extent
-measure(fq_ast_value *value)
+measure(const fq_printer *printer, fq_ast_value *value)
 {
     fq_extent total = {0, 0};
     if (!is_container(value)) {
         fq_buf text;
         fq_buf_init(&text);
-        print_leaf(&text, value);
+        print_leaf(printer, &text, value);
         total.len = count_points(fq_buf_str(&text));
         total.newlines = count_newlines(fq_buf_str(&text));
         fq_buf_fini(&text);
@@ -190,9 +203,9 @@ measure(fq_ast_value *value)
     size_t n_items = 0;
     FQ_AST_FOREACH(item, &value->items)
     {
-        if (is_omitted(item))
+        if (is_omitted(printer, item))
             continue;
-        fq_extent extent = measure_item(item);
+        fq_extent extent = measure_item(printer, item);
         total.len += extent.len;
         total.newlines += extent.newlines;
         n_items++;
@@ -230,7 +243,7 @@ print_indented(fq_printer *printer, const fq_ast_value *value)
 {
     fq_buf text;
     fq_buf_init(&text);
-    print_leaf(&text, value);
+    print_leaf(printer, &text, value);
     for (size_t i = 0; i < text.len; i++) {
         fq_buf_append_char(printer->buf, text.ptr[i]);
         if (text.ptr[i] != '\n')
@@ -252,7 +265,7 @@ print_items(fq_printer *printer, const fq_ast_value *value, bool is_broken)
     bool is_first = true;
     FQ_AST_FOREACH(item, &value->items)
     {
-        if (is_omitted(item))
+        if (is_omitted(printer, item))
             continue;
         if (!is_first && !is_broken)
             fq_buf_append_str(printer->buf, FQ_STR_LIT(", "));
@@ -297,14 +310,14 @@ print_measured(fq_printer *printer, const fq_ast_value *value)
     fq_buf_append_char(printer->buf, is_list ? ']' : '}');
 }
 
-void
-fq_print_value(fq_buf *buf, fq_ast_value *value)
+static void
+print_text(fq_buf *buf, fq_ast_value *value, bool keeps_variables)
 {
     fq_buf text;
     fq_buf_init(&text);
     text.max = PRINT_TEXT_MAX;
-    fq_printer printer = {.buf = &text};
-    measure(value);
+    fq_printer printer = {.buf = &text, .keeps_variables = keeps_variables};
+    measure(&printer, value);
     print_measured(&printer, value);
     if (fq_buf_status(&text) == FQ_ERR_NOMEM)
         buf->status = FQ_ERR_NOMEM;
@@ -312,6 +325,18 @@ fq_print_value(fq_buf *buf, fq_ast_value *value)
     if (fq_buf_status(&text) == FQ_ERR_LIMIT)
         fq_buf_append_str(buf, FQ_STR_LIT("..."));
     fq_buf_fini(&text);
+}
+
+void
+fq_print_value(fq_buf *buf, fq_ast_value *value)
+{
+    print_text(buf, value, false);
+}
+
+void
+fq_print_literal(fq_buf *buf, fq_ast_value *value)
+{
+    print_text(buf, value, true);
 }
 
 void

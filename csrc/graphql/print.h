@@ -13,6 +13,10 @@
 void
 fq_print_value(fq_buf *buf, fq_ast_value *value);
 
+/* The same with variables as they are written, `$name`. */
+void
+fq_print_literal(fq_buf *buf, fq_ast_value *value);
+
 /* Appends |type| without white space. */
 void
 fq_print_type(fq_buf *buf, const fq_ast_type *type);

@@ -188,6 +188,12 @@ const fq_type *
 fq_schema_type(const fq_schema *schema, fq_str name)
 {
     const fq_name_index *index = &schema->type_index;
+    if (index->slots == NULL) {
+        for (uint32_t i = 0; i < schema->n_types; i++)
+            if (fq_str_eq(schema->types[i]->name, name))
+                return schema->types[i];
+        return NULL;
+    }
     uint32_t slot = (uint32_t)fq_hash_bytes(name.ptr, name.len) & index->mask;
     for (; index->slots[slot] != 0; slot = (slot + 1) & index->mask) {
         const fq_type *type = schema->types[index->slots[slot] - 1];

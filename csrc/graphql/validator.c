@@ -17,6 +17,7 @@
 #include "base/map.h"
 #include "graphql/parser.h"
 #include "graphql/rules/rules.h"
+#include "graphql/schemaless.h"
 
 /* Of as many arguments or fewer all pairs are compared. */
 #define SMALL_LIST_MAX 8
@@ -24,12 +25,19 @@
 /* In the reference's order, which is the order of errors at one node. */
 static const fq_rule *const rules[] = {
     &fq_rule_executable_definitions,
+    &fq_rule_known_operation_types,
     &fq_rule_unique_operation_names,
     &fq_rule_lone_anonymous_operation,
     &fq_rule_single_field_subscriptions,
+    &fq_rule_known_type_names,
+    &fq_rule_fragments_on_composite_types,
+    &fq_rule_variables_are_input_types,
+    &fq_rule_scalar_leafs,
+    &fq_rule_fields_on_correct_type,
     &fq_rule_unique_fragment_names,
     &fq_rule_known_fragment_names,
     &fq_rule_no_unused_fragments,
+    &fq_rule_possible_fragment_spreads,
     &fq_rule_no_fragment_cycles,
     &fq_rule_unique_variable_names,
     &fq_rule_no_undefined_variables,
@@ -43,6 +51,7 @@ static const fq_rule *const rules[] = {
     &fq_rule_variables_in_allowed_position,
     &fq_rule_overlapping_fields_can_be_merged,
     &fq_rule_unique_input_field_names,
+    &fq_rule_max_introspection_depth,
 };
 
 #define N_RULES (sizeof(rules) / sizeof(rules[0]))
@@ -50,7 +59,10 @@ static const fq_rule *const rules[] = {
 /* The walk's own state. */
 typedef struct fq_rule_walk {
     fq_validation *validation;
+    /* Those that take part. */
+    const fq_rule *rules[N_RULES];
     void *states[N_RULES];
+    size_t n_rules;
     size_t *depths; /* by index of a fragment: selection sets nested in it,
                      * through fragments too */
 } fq_rule_walk;
@@ -97,6 +109,18 @@ fq_validation_report(fq_validation *validation, const char *format, ...)
     }
     return fq_validation_report_str(validation,
                                     fq_str_make(text, (size_t)len));
+}
+
+fq_gql_error *
+fq_validation_report_buf(fq_validation *validation, fq_buf *message)
+{
+    fq_gql_error *error = NULL;
+    if (fq_buf_status(message) == FQ_OK)
+        error = fq_validation_report_str(validation, fq_buf_str(message));
+    else
+        fq_validation_fail(validation);
+    fq_buf_fini(message);
+    return error;
 }
 
 static void
@@ -350,60 +374,6 @@ fq_validation_link_same(fq_validation *validation, const fq_ast_list *list)
     fq_map_fini(&seen);
 }
 
-static const fq_ast_type boolean_type = {
-    .node = {.kind = FQ_AST_NAMED_TYPE},
-    .name = FQ_STR("Boolean"),
-};
-static const fq_ast_type boolean_required_type = {
-    .node = {.kind = FQ_AST_NON_NULL_TYPE},
-    .of = (fq_ast_type *)&boolean_type,
-};
-static const fq_ast_type string_type = {
-    .node = {.kind = FQ_AST_NAMED_TYPE},
-    .name = FQ_STR("String"),
-};
-static const fq_ast_type string_required_type = {
-    .node = {.kind = FQ_AST_NON_NULL_TYPE},
-    .of = (fq_ast_type *)&string_type,
-};
-
-/* Sep 2025 3.13. */
-static const fq_known_directive known_directives[FQ_KNOWN_DIRECTIVES_MAX] = {
-    {FQ_STR("include"), true, {FQ_STR("if"), &boolean_required_type, false}},
-    {FQ_STR("skip"), true, {FQ_STR("if"), &boolean_required_type, false}},
-    {FQ_STR("deprecated"),
-     false,
-     {FQ_STR("reason"), &string_required_type, true}},
-    {FQ_STR("specifiedBy"),
-     false,
-     {FQ_STR("url"), &string_required_type, false}},
-    {FQ_STR("oneOf"), false, {{NULL, 0}, NULL, false}},
-};
-
-const fq_known_directive *
-fq_known_directive_find(fq_str name)
-{
-    for (size_t i = 0; i < FQ_KNOWN_DIRECTIVES_MAX; i++)
-        if (fq_str_eq(known_directives[i].name, name))
-            return &known_directives[i];
-    return NULL;
-}
-
-size_t
-fq_known_directive_index(const fq_known_directive *directive)
-{
-    return (size_t)(directive - known_directives);
-}
-
-const fq_known_argument *
-fq_known_directive_argument(const fq_known_directive *directive, fq_str name)
-{
-    if (directive->argument.name.ptr == NULL
-        || !fq_str_eq(directive->argument.name, name))
-        return NULL;
-    return &directive->argument;
-}
-
 /* The selection set of |node|, or NULL. */
 static fq_ast_selection_set *
 selection_set_of(const fq_ast_node *node)
@@ -606,6 +576,7 @@ walk_children(fq_rule_walk *walk, const fq_ast_node *node)
     }
     case FQ_AST_FRAGMENT: {
         const fq_ast_fragment *fragment = (const fq_ast_fragment *)node;
+        walk_node(walk, &fragment->type_condition->node, node);
         walk_list(walk, &fragment->directives, node);
         walk_node(walk, &fragment->selection_set->node, node);
         break;
@@ -613,15 +584,21 @@ walk_children(fq_rule_walk *walk, const fq_ast_node *node)
     case FQ_AST_VARIABLE_DEFINITION: {
         const fq_ast_variable_definition *definition
             = (const fq_ast_variable_definition *)node;
+        walk_node(walk, &definition->type->node, node);
         if (definition->default_value != NULL)
             walk_node(walk, &definition->default_value->node, node);
         walk_list(walk, &definition->directives, node);
         break;
     }
-    case FQ_AST_SELECTION_SET:
-        walk_list(walk, &((const fq_ast_selection_set *)node)->selections,
-                  node);
+    case FQ_AST_SELECTION_SET: {
+        fq_validation *validation = walk->validation;
+        const fq_ast_selection_set *set = (const fq_ast_selection_set *)node;
+        const fq_type *outer = validation->parent_type;
+        validation->parent_type = set->parent_type;
+        walk_list(walk, &set->selections, node);
+        validation->parent_type = outer;
         break;
+    }
     case FQ_AST_FIELD: {
         const fq_ast_field *field = (const fq_ast_field *)node;
         walk_list(walk, &field->arguments, node);
@@ -636,6 +613,8 @@ walk_children(fq_rule_walk *walk, const fq_ast_node *node)
     case FQ_AST_INLINE_FRAGMENT: {
         const fq_ast_inline_fragment *fragment
             = (const fq_ast_inline_fragment *)node;
+        if (fragment->type_condition != NULL)
+            walk_node(walk, &fragment->type_condition->node, node);
         walk_list(walk, &fragment->directives, node);
         walk_node(walk, &fragment->selection_set->node, node);
         break;
@@ -646,6 +625,10 @@ walk_children(fq_rule_walk *walk, const fq_ast_node *node)
         break;
     case FQ_AST_DIRECTIVE:
         walk_list(walk, &((const fq_ast_directive *)node)->arguments, node);
+        break;
+    case FQ_AST_LIST_TYPE:
+    case FQ_AST_NON_NULL_TYPE:
+        walk_node(walk, &((const fq_ast_type *)node)->of->node, node);
         break;
     case FQ_AST_LIST:
     case FQ_AST_OBJECT:
@@ -663,21 +646,21 @@ walk_node(fq_rule_walk *walk, const fq_ast_node *node,
     fq_validation *validation = walk->validation;
     if (parent != NULL && parent->kind == FQ_AST_DOCUMENT)
         check_nesting(walk, node);
-    for (size_t i = 0; i < N_RULES && !validation->is_aborted; i++)
-        if (rules[i]->enter[node->kind] != NULL)
-            rules[i]->enter[node->kind](validation, walk->states[i], node,
-                                        parent);
+    for (size_t i = 0; i < walk->n_rules && !validation->is_aborted; i++) {
+        fq_rule_cb enter_cb = walk->rules[i]->enter[node->kind];
+        if (enter_cb != NULL)
+            enter_cb(validation, walk->states[i], node, parent);
+    }
     if (validation->is_aborted)
         return;
     walk_children(walk, node);
-    for (size_t i = 0; i < N_RULES && !validation->is_aborted; i++)
-        if (rules[i]->leave[node->kind] != NULL)
-            rules[i]->leave[node->kind](validation, walk->states[i], node,
-                                        parent);
+    for (size_t i = 0; i < walk->n_rules && !validation->is_aborted; i++) {
+        fq_rule_cb leave_cb = walk->rules[i]->leave[node->kind];
+        if (leave_cb != NULL)
+            leave_cb(validation, walk->states[i], node, parent);
+    }
 }
 
-/* Of a document with type system definitions only that it cannot be executed
- * is worth saying. */
 static bool
 has_type_system(const fq_document *document)
 {
@@ -689,30 +672,69 @@ has_type_system(const fq_document *document)
     return false;
 }
 
+bool
+fq_rule_set_add(fq_rule_set *prules, fq_str name)
+{
+    for (size_t i = 0; i < N_RULES; i++) {
+        if (!fq_str_eq(name, fq_str_of(rules[i]->name)))
+            continue;
+        *prules |= UINT32_C(1) << i;
+        return true;
+    }
+    return false;
+}
+
+/* Chooses the rules and makes their states. */
+static void
+walk_prepare(fq_rule_walk *walk, const fq_schema *schema, fq_rule_set chosen)
+{
+    fq_validation *validation = walk->validation;
+    for (size_t i = 0; i < N_RULES; i++) {
+        const fq_rule *rule = rules[i];
+        if ((chosen >> i & 1) == 0 || (rule->needs_schema && schema == NULL))
+            continue;
+        /* Of a document with type system definitions nothing else is worth
+         * saying where the types it defines are not known. */
+        if (schema == NULL && validation->has_type_system
+            && rule != &fq_rule_executable_definitions)
+            continue;
+        void *state = fq_validation_alloc(validation, rule->state_size);
+        if (state == NULL)
+            return;
+        walk->rules[walk->n_rules] = rule;
+        walk->states[walk->n_rules++] = state;
+    }
+}
+
 fq_status
-fq_validate(fq_document *document, fq_gql_errors *errors)
+fq_validate(fq_document *document, const fq_schema *schema, fq_rule_set rules,
+            fq_gql_errors *errors)
 {
     fq_validation validation = {
         .document = document,
+        .schema = schema != NULL ? schema : &fq_schemaless,
+        .is_schemaless = schema == NULL,
         .errors = errors,
+        .has_type_system = has_type_system(document),
         .n_work_left = FQ_FRAGMENT_WORK_MAX,
     };
     fq_rule_walk walk = {.validation = &validation};
     fq_arena_init(&validation.arena, 0);
+    fq_status status = fq_type_info_enter(document, validation.schema);
+    if (status == FQ_ERR_LIMIT)
+        fq_validation_abort(&validation);
+    else if (status != FQ_OK)
+        fq_validation_fail(&validation);
+    fq_validation_link_directives(&validation);
     validation_prepare(&validation);
-    for (size_t i = 0; i < N_RULES && !validation.is_aborted; i++)
-        walk.states[i] = fq_validation_alloc(&validation,
-                                             rules[i]->state_size);
     if (!validation.is_aborted)
         measure_nesting(&walk);
-    if (has_type_system(document))
-        fq_rule_executable_definitions.enter[FQ_AST_DOCUMENT](
-            &validation, walk.states[0], &document->node, NULL);
-    else if (!validation.is_aborted)
+    walk_prepare(&walk, schema, rules);
+    if (!validation.is_aborted)
         walk_node(&walk, &document->node, NULL);
-    for (size_t i = 0; i < N_RULES; i++)
-        if (rules[i]->fini != NULL && walk.states[i] != NULL)
-            rules[i]->fini(walk.states[i]);
+    for (size_t i = 0; i < walk.n_rules; i++)
+        if (walk.rules[i]->fini != NULL)
+            walk.rules[i]->fini(walk.states[i]);
     fq_arena_fini(&validation.arena);
     if (validation.status != FQ_OK)
         return validation.status;

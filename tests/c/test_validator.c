@@ -38,7 +38,7 @@ validate(fq_str text, fq_gql_errors *errors)
     if (status == FQ_OK)
         status = fq_document_link(&document);
     if (status == FQ_OK)
-        status = fq_validate(&document, errors);
+        status = fq_validate(&document, NULL, FQ_RULES_ALL, errors);
     fq_document_fini(&document);
     return status;
 }

@@ -2,30 +2,28 @@
 /* KnownDirectives (Sep 2025 5.7.1, 5.7.2). */
 #include "graphql/rules/rules.h"
 
-/* The name of the place where the directives of |node| stand. */
-static const char *
+/* The place where the directives of |node| stand. */
+static fq_location
 location_of(const fq_ast_node *node)
 {
+    static const fq_location operations[] = {
+        [FQ_OPERATION_QUERY] = FQ_LOCATION_QUERY,
+        [FQ_OPERATION_MUTATION] = FQ_LOCATION_MUTATION,
+        [FQ_OPERATION_SUBSCRIPTION] = FQ_LOCATION_SUBSCRIPTION,
+    };
     switch (node->kind) {
     case FQ_AST_OPERATION:
-        switch (((const fq_ast_operation *)node)->type) {
-        case FQ_OPERATION_MUTATION:
-            return "mutation";
-        case FQ_OPERATION_SUBSCRIPTION:
-            return "subscription";
-        default:
-            return "query";
-        }
+        return operations[((const fq_ast_operation *)node)->type];
     case FQ_AST_FRAGMENT:
-        return "fragment definition";
+        return FQ_LOCATION_FRAGMENT_DEFINITION;
     case FQ_AST_VARIABLE_DEFINITION:
-        return "variable definition";
+        return FQ_LOCATION_VARIABLE_DEFINITION;
     case FQ_AST_FRAGMENT_SPREAD:
-        return "fragment spread";
+        return FQ_LOCATION_FRAGMENT_SPREAD;
     case FQ_AST_INLINE_FRAGMENT:
-        return "inline fragment";
+        return FQ_LOCATION_INLINE_FRAGMENT;
     default:
-        return "field";
+        return FQ_LOCATION_FIELD;
     }
 }
 
@@ -34,24 +32,24 @@ enter_directive(fq_validation *validation, void *state,
                 const fq_ast_node *node, const fq_ast_node *parent)
 {
     (void)state;
-    fq_str name = ((const fq_ast_directive *)node)->name;
-    const fq_known_directive *known = fq_known_directive_find(name);
-    bool is_selection = parent->kind == FQ_AST_FIELD
-                        || parent->kind == FQ_AST_FRAGMENT_SPREAD
-                        || parent->kind == FQ_AST_INLINE_FRAGMENT;
+    const fq_ast_directive *directive = (const fq_ast_directive *)node;
+    const fq_directive_def *def = directive->def;
+    fq_location location = location_of(parent);
     fq_gql_error *error;
-    if (known == NULL)
+    if (def == NULL)
         error = fq_validation_report(validation, "Unknown directive '@%.*s'.",
-                                     FQ_STR_FMT(name));
-    else if (!known->on_selections || !is_selection)
+                                     FQ_STR_FMT(directive->name));
+    else if ((def->location_mask >> location & 1) == 0)
         error = fq_validation_report(
-            validation, "Directive '@%.*s' may not be used on %s.",
-            FQ_STR_FMT(name), location_of(parent));
+            validation, "Directive '@%.*s' may not be used on %.*s.",
+            FQ_STR_FMT(directive->name),
+            FQ_STR_FMT(fq_location_phrase(location)));
     else
         return;
     fq_validation_locate(validation, error, node);
 }
 
 const fq_rule fq_rule_known_directives = {
+    .name = "KnownDirectives",
     .enter = {[FQ_AST_DIRECTIVE] = enter_directive},
 };

@@ -17,5 +17,6 @@ enter_operation(fq_validation *validation, void *state,
 }
 
 const fq_rule fq_rule_lone_anonymous_operation = {
+    .name = "LoneAnonymousOperation",
     .enter = {[FQ_AST_OPERATION] = enter_operation},
 };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* OverlappingFieldsCanBeMerged (Sep 2025 5.3.2) without types: fields of one
- * response key must be the same field with the same arguments, and so must
- * what they select. No two type conditions are known to exclude each other.
+/* OverlappingFieldsCanBeMerged (Sep 2025 5.3.2): fields of one response key
+ * must be the same field with the same arguments, unless they are on objects
+ * of different types, and of types that a response can merge, and so must
+ * what they select. Without a schema no two types are known to differ.
  *
  * The comparisons are the reference's, in its order, because errors come in
  * the order in which they are found:
@@ -12,7 +13,8 @@
  *   H  between what two fields of one key select, (I) with the fragments
  *      spread on either side, (J) and between those.
  *
- * Pairs of (fields, fragment) and (fragment, fragment) are compared once. As
+ * Pairs of (fields, fragment) and (fragment, fragment) are compared once, or
+ * twice when the first time they excluded each other by the types around. As
  * that does not bound the work, every comparison is metered
  * (FQ_OVERLAP_WORK_MAX), and what is kept of conflicts is bounded too: a
  * conflict inside another only adds to the text and places of the outer one,
@@ -34,7 +36,10 @@
 
 typedef struct fq_overlap_field {
     const fq_ast_field *field;
-    struct fq_overlap_field *next; /* of the same response key */
+    const fq_type *parent;          /* what it is selected on; NULL: unknown */
+    const fq_field_def *def;        /* likewise */
+    const fq_ast_directive *stream; /* the first @stream; NULL: none */
+    struct fq_overlap_field *next;  /* of the same response key */
 } fq_overlap_field;
 
 typedef struct fq_overlap_group {
@@ -49,9 +54,12 @@ typedef struct fq_overlap_spread {
 } fq_overlap_spread;
 
 /* The fields of a selection set by response key, in order of appearance, and
- * the fragments spread there. Made once per selection set. */
+ * the fragments spread there. Made once per selection set and type that it is
+ * on, which is one but for documents in error. */
 typedef struct fq_overlap_fields {
     uint32_t id; /* from 1 */
+    const fq_type *parent;
+    struct fq_overlap_fields *next; /* of the same set on another type */
     fq_overlap_group *groups;
     uint32_t n_groups;
     uint32_t *table; /* groups by key_id: index plus one; NULL: few */
@@ -61,7 +69,9 @@ typedef struct fq_overlap_fields {
     bool spreads_are_charged;
 } fq_overlap_fields;
 
-/* A set of pairs of numbers, by open addressing. 0 is a free slot. */
+/* A set of pairs of numbers, by open addressing. 0 is a free slot; a pair with
+ * PAIR_EXCLUSIVE was compared as one that cannot be of the same object. */
+#define PAIR_EXCLUSIVE (UINT64_C(1) << 63)
 typedef struct fq_pair_set {
     uint64_t *slots;
     size_t cap; /* a power of two, or 0 */
@@ -110,7 +120,7 @@ typedef struct fq_kept_conflict {
 } fq_kept_conflict;
 
 static void
-compare_fields(fq_overlap *overlap, fq_conflict_sink *sink,
+compare_fields(fq_overlap *overlap, fq_conflict_sink *sink, bool is_exclusive,
                const fq_overlap_fields *fields1,
                const fq_overlap_fields *fields2);
 
@@ -147,15 +157,16 @@ pair_slot(const fq_pair_set *set, uint64_t pair)
 {
     size_t i = (size_t)((pair * UINT64_C(0x9E3779B97F4A7C15)) >> 32)
                & (set->cap - 1);
-    while (set->slots[i] != 0 && set->slots[i] != pair)
+    while (set->slots[i] != 0 && (set->slots[i] & ~PAIR_EXCLUSIVE) != pair)
         i = (i + 1) & (set->cap - 1);
     return i;
 }
 
-/* Adds (|a|, |b|), both above 0; false when it was there. Out of memory the
- * validation fails. */
+/* Adds (|a|, |b|), both above 0; false when it was there and nothing new is
+ * to be found. Out of memory the validation fails. */
 static bool
-pair_add(fq_overlap *overlap, fq_pair_set *set, uint32_t a, uint32_t b)
+pair_add(fq_overlap *overlap, fq_pair_set *set, uint32_t a, uint32_t b,
+         bool is_exclusive)
 {
     uint64_t pair = (uint64_t)a << 32 | b;
     if (set->n_items * 2 >= set->cap) {
@@ -167,16 +178,18 @@ pair_add(fq_overlap *overlap, fq_pair_set *set, uint32_t a, uint32_t b)
         }
         for (size_t i = 0; i < set->cap; i++)
             if (set->slots[i] != 0)
-                grown.slots[pair_slot(&grown, set->slots[i])] = set->slots[i];
+                grown.slots[pair_slot(&grown, set->slots[i] & ~PAIR_EXCLUSIVE)]
+                    = set->slots[i];
         grown.n_items = set->n_items;
         fq_free(set->slots);
         *set = grown;
     }
     size_t i = pair_slot(set, pair);
-    if (set->slots[i] == pair)
+    bool is_new = set->slots[i] == 0;
+    if (!is_new && (is_exclusive || set->slots[i] == pair))
         return false;
-    set->slots[i] = pair;
-    set->n_items++;
+    set->slots[i] = is_exclusive ? pair | PAIR_EXCLUSIVE : pair;
+    set->n_items += is_new;
     return true;
 }
 
@@ -195,9 +208,37 @@ count_selections(const fq_ast_selection_set *set, uint32_t *pn_fields)
     }
 }
 
+/* Experimental, and no rule here is about it; but wherever a directive of that
+ * name is used, the reference refuses to merge. */
+static const fq_ast_directive *
+find_stream(const fq_ast_field *field)
+{
+    FQ_AST_FOREACH(node, &field->directives)
+    {
+        const fq_ast_directive *directive = (const fq_ast_directive *)node;
+        if (fq_str_eq(directive->name, FQ_STR_LIT("stream")))
+            return directive;
+    }
+    return NULL;
+}
+
+/* What |field| is on |parent|; as in the reference __typename and its like are
+ * nothing. */
+static const fq_field_def *
+definition_of(const fq_schema *schema, const fq_ast_field *field,
+              const fq_type *parent)
+{
+    const fq_field_def *def = field->def;
+    if (parent == NULL || !fq_type_is_composite(parent)
+        || def == schema->meta_typename || def == schema->meta_schema
+        || def == schema->meta_type)
+        return NULL;
+    return def;
+}
+
 static void
 collect_field(fq_overlap *overlap, fq_overlap_fields *fields,
-              const fq_ast_field *field)
+              const fq_ast_field *field, const fq_type *parent)
 {
     uint32_t key = field->key_id;
     if (overlap->group_marks[key] != overlap->generation) {
@@ -213,6 +254,9 @@ collect_field(fq_overlap *overlap, fq_overlap_fields *fields,
     if (item == NULL)
         return;
     item->field = field;
+    item->parent = parent;
+    item->def = definition_of(overlap->validation->schema, field, parent);
+    item->stream = find_stream(field);
     *group->tail = item;
     group->tail = &item->next;
 }
@@ -240,18 +284,23 @@ collect_spread(fq_overlap *overlap, fq_overlap_fields *fields,
 
 static void
 collect_set(fq_overlap *overlap, fq_overlap_fields *fields,
-            fq_overlap_spread ***ptail, const fq_ast_selection_set *set)
+            fq_overlap_spread ***ptail, const fq_ast_selection_set *set,
+            const fq_type *parent)
 {
     FQ_AST_FOREACH(node, &set->selections)
     {
-        if (node->kind == FQ_AST_FIELD)
-            collect_field(overlap, fields, (const fq_ast_field *)node);
-        else if (node->kind == FQ_AST_FRAGMENT_SPREAD)
+        if (node->kind == FQ_AST_FIELD) {
+            collect_field(overlap, fields, (const fq_ast_field *)node, parent);
+        } else if (node->kind == FQ_AST_FRAGMENT_SPREAD) {
             collect_spread(overlap, fields, ptail,
                            (const fq_ast_spread *)node);
-        else
-            collect_set(overlap, fields, ptail,
-                        ((const fq_ast_inline_fragment *)node)->selection_set);
+        } else {
+            const fq_ast_inline_fragment *fragment
+                = (const fq_ast_inline_fragment *)node;
+            const fq_ast_type *condition = fragment->type_condition;
+            collect_set(overlap, fields, ptail, fragment->selection_set,
+                        condition != NULL ? condition->type : parent);
+        }
         if (overlap->validation->is_aborted)
             return;
     }
@@ -277,13 +326,17 @@ make_group_table(fq_overlap *overlap, fq_overlap_fields *fields)
     }
 }
 
-/* The collected fields of |set|; NULL when validation was given up. */
+/* The collected fields of |set| on |parent| (NULL: unknown); NULL when
+ * validation was given up. */
 static const fq_overlap_fields *
-collect(fq_overlap *overlap, fq_ast_selection_set *set)
+collect(fq_overlap *overlap, fq_ast_selection_set *set, const fq_type *parent)
 {
     fq_validation *validation = overlap->validation;
-    if (set->overlap != NULL || validation->is_aborted)
-        return set->overlap;
+    for (const fq_overlap_fields *it = set->overlap; it; it = it->next)
+        if (it->parent == parent)
+            return it;
+    if (validation->is_aborted)
+        return NULL;
     uint32_t n_fields = 0;
     count_selections(set, &n_fields);
     fq_overlap_fields *fields = fq_validation_alloc(validation,
@@ -291,13 +344,15 @@ collect(fq_overlap *overlap, fq_ast_selection_set *set)
     if (fields == NULL)
         return NULL;
     fields->id = ++overlap->n_ids;
+    fields->parent = parent;
+    fields->next = set->overlap;
     fields->groups = fq_validation_alloc(validation,
                                          n_fields * sizeof(fields->groups[0]));
     if (fields->groups == NULL)
         return NULL;
     overlap->generation++;
     fq_overlap_spread **tail = &fields->spreads;
-    collect_set(overlap, fields, &tail, set);
+    collect_set(overlap, fields, &tail, set, parent);
     if (fields->n_groups > GROUPS_LINEAR_MAX)
         make_group_table(overlap, fields);
     if (validation->is_aborted)
@@ -334,46 +389,79 @@ spreads_of(fq_overlap *overlap, const fq_overlap_fields *fields)
     return fields->spreads;
 }
 
-/* A key under which equal values are equal. The order of an object's fields
- * does not count, so theirs are added. Keys of different values are equal
- * with a chance of 2^-64 that nobody can influence, as the hash is keyed. */
 static uint64_t
-value_key(const fq_ast_value *value)
+value_key(fq_overlap *overlap, const fq_ast_value *value);
+
+static uint64_t
+join_keys(uint64_t key1, uint64_t key2)
 {
-    uint64_t parts[4] = {
-        value->node.kind,
-        fq_hash_bytes(value->text.ptr, value->text.len),
-        0,
-        0,
-    };
-    if (value->node.kind == FQ_AST_STRING)
-        parts[2] = value->is_block;
-    if (value->node.kind != FQ_AST_LIST && value->node.kind != FQ_AST_OBJECT)
-        return fq_hash_bytes(parts, sizeof(parts));
-    parts[1] = 0;
-    FQ_AST_FOREACH(node, &value->items)
-    {
-        uint64_t item[2] = {0, 0};
-        if (value->node.kind == FQ_AST_LIST) {
-            item[0] = parts[2];
-            item[1] = value_key((const fq_ast_value *)node);
-            parts[2] = fq_hash_bytes(item, sizeof(item));
-        } else {
-            const fq_ast_argument *field = (const fq_ast_argument *)node;
-            item[0] = fq_hash_bytes(field->name.ptr, field->name.len);
-            item[1] = value_key(field->value);
-            parts[2] += fq_hash_bytes(item, sizeof(item));
-        }
-        parts[3]++;
-    }
-    return fq_hash_bytes(parts, sizeof(parts));
+    uint64_t keys[2] = {key1, key2};
+    return fq_hash_bytes(keys, sizeof(keys));
 }
 
 static uint64_t
-argument_key(fq_ast_argument *argument)
+leaf_key(const fq_ast_value *value)
+{
+    uint64_t key = fq_hash_bytes(value->text.ptr, value->text.len);
+    if (value->node.kind == FQ_AST_STRING && value->is_block)
+        key = ~key;
+    return key;
+}
+
+static uint64_t
+list_key(fq_overlap *overlap, const fq_ast_value *value)
+{
+    uint64_t key = 0;
+    FQ_AST_FOREACH(node, &value->items)
+    key = join_keys(key, value_key(overlap, (const fq_ast_value *)node));
+    return key;
+}
+
+/* The order of fields does not count, so what they give is added; but that of
+ * fields of one name does. */
+static uint64_t
+object_key(fq_overlap *overlap, const fq_ast_value *value)
+{
+    uint64_t key = 0;
+    fq_validation_link_same(overlap->validation, &value->items);
+    FQ_AST_FOREACH(node, &value->items)
+    {
+        fq_ast_argument *field = (fq_ast_argument *)node;
+        field->value_key = fq_hash_bytes(field->name.ptr, field->name.len);
+    }
+    FQ_AST_FOREACH(node, &value->items)
+    {
+        fq_ast_argument *field = (fq_ast_argument *)node;
+        fq_ast_argument *first = field->first_same;
+        if (overlap->validation->is_aborted)
+            return 0;
+        first->value_key = join_keys(first->value_key,
+                                     value_key(overlap, field->value));
+        key += first->value_key;
+    }
+    return key;
+}
+
+/* A key under which equal values are equal. Keys of different values are equal
+ * with a chance of 2^-64 that nobody can influence, as the hash is keyed. */
+static uint64_t
+value_key(fq_overlap *overlap, const fq_ast_value *value)
+{
+    uint64_t key;
+    if (value->node.kind == FQ_AST_LIST)
+        key = list_key(overlap, value);
+    else if (value->node.kind == FQ_AST_OBJECT)
+        key = object_key(overlap, value);
+    else
+        key = leaf_key(value);
+    return join_keys((uint64_t)value->node.kind, key);
+}
+
+static uint64_t
+argument_key(fq_overlap *overlap, fq_ast_argument *argument)
 {
     if (argument->value_key == 0)
-        argument->value_key = value_key(argument->value) | 1;
+        argument->value_key = value_key(overlap, argument->value) | 1;
     return argument->value_key;
 }
 
@@ -411,7 +499,8 @@ compare_arguments(fq_overlap *overlap, const fq_ast_list *list1,
         fq_ast_argument *argument2 = find_argument(overlap, list2,
                                                    argument1->name, guess);
         if (argument2 == NULL
-            || argument_key(argument1) != argument_key(argument2))
+            || argument_key(overlap, argument1)
+                   != argument_key(overlap, argument2))
             return false;
         guess = argument2->node.next;
     }
@@ -434,7 +523,7 @@ arguments_key(fq_overlap *overlap, fq_ast_field *field)
         fq_ast_argument *argument = (fq_ast_argument *)node;
         uint64_t parts[2] = {
             fq_hash_bytes(argument->name.ptr, argument->name.len),
-            argument_key(argument),
+            argument_key(overlap, argument),
         };
         sum += fq_hash_bytes(parts, sizeof(parts));
         has_repeated = has_repeated || argument->first_same != argument;
@@ -558,33 +647,41 @@ sink_add(fq_overlap *overlap, fq_conflict_sink *sink, fq_str key,
                conflict->n_nodes2);
 }
 
+/* What |fragment| selects; NULL when validation was given up. */
+static const fq_overlap_fields *
+collect_fragment(fq_overlap *overlap, const fq_ast_fragment *fragment)
+{
+    return collect(overlap, fragment->selection_set,
+                   fragment->type_condition->type);
+}
+
 /* B, D, E: |fields| and what |fragment| selects. */
 static void
 compare_fields_and_fragment(fq_overlap *overlap, fq_conflict_sink *sink,
-                            const fq_overlap_fields *fields,
+                            bool is_exclusive, const fq_overlap_fields *fields,
                             const fq_ast_fragment *fragment)
 {
     if (!spend(overlap, 1) || fields->n_groups == 0 || fragment == NULL
         || !pair_add(overlap, &overlap->fields_and_fragment, fields->id,
-                     fragment->index + 1))
+                     fragment->index + 1, is_exclusive))
         return;
-    const fq_overlap_fields *fields2 = collect(overlap,
-                                               fragment->selection_set);
+    const fq_overlap_fields *fields2 = collect_fragment(overlap, fragment);
     if (fields2 == NULL)
         return;
     const fq_overlap_spread *spread = spreads_of(overlap, fields2);
     if (fields == fields2 || !enter(overlap))
         return;
-    compare_fields(overlap, sink, fields, fields2);
+    compare_fields(overlap, sink, is_exclusive, fields, fields2);
     for (; spread != NULL; spread = spread->next)
-        compare_fields_and_fragment(overlap, sink, fields, spread->fragment);
+        compare_fields_and_fragment(overlap, sink, is_exclusive, fields,
+                                    spread->fragment);
     leave(overlap);
 }
 
 /* C, F, G: what two fragments select. */
 static void
 compare_fragments(fq_overlap *overlap, fq_conflict_sink *sink,
-                  const fq_ast_fragment *fragment1,
+                  bool is_exclusive, const fq_ast_fragment *fragment1,
                   const fq_ast_fragment *fragment2)
 {
     if (!spend(overlap, 2) || fragment1 == fragment2 || fragment1 == NULL
@@ -592,94 +689,226 @@ compare_fragments(fq_overlap *overlap, fq_conflict_sink *sink,
         return;
     uint32_t a = fragment1->index + 1;
     uint32_t b = fragment2->index + 1;
-    if (!pair_add(overlap, &overlap->fragments, a < b ? a : b, a < b ? b : a))
+    if (!pair_add(overlap, &overlap->fragments, a < b ? a : b, a < b ? b : a,
+                  is_exclusive))
         return;
-    const fq_overlap_fields *fields1 = collect(overlap,
-                                               fragment1->selection_set);
-    const fq_overlap_fields *fields2 = collect(overlap,
-                                               fragment2->selection_set);
+    const fq_overlap_fields *fields1 = collect_fragment(overlap, fragment1);
+    const fq_overlap_fields *fields2 = collect_fragment(overlap, fragment2);
     if (fields1 == NULL || fields2 == NULL || !enter(overlap))
         return;
     const fq_overlap_spread *spread1 = spreads_of(overlap, fields1);
     const fq_overlap_spread *spread2 = spreads_of(overlap, fields2);
-    compare_fields(overlap, sink, fields1, fields2);
+    compare_fields(overlap, sink, is_exclusive, fields1, fields2);
     for (; spread2 != NULL; spread2 = spread2->next)
-        compare_fragments(overlap, sink, fragment1, spread2->fragment);
+        compare_fragments(overlap, sink, is_exclusive, fragment1,
+                          spread2->fragment);
     for (; spread1 != NULL; spread1 = spread1->next)
-        compare_fragments(overlap, sink, spread1->fragment, fragment2);
+        compare_fragments(overlap, sink, is_exclusive, spread1->fragment,
+                          fragment2);
     leave(overlap);
+}
+
+/* What |item| selects; NULL when validation was given up. */
+static const fq_overlap_fields *
+collect_field_set(fq_overlap *overlap, const fq_overlap_field *item)
+{
+    return collect(overlap, item->field->selection_set,
+                   item->def != NULL ? item->def->type->named : NULL);
 }
 
 /* H, I, J: what two fields of one key select. */
 static void
-compare_sets(fq_overlap *overlap, fq_conflict_sink *sink,
-             fq_ast_selection_set *set1, fq_ast_selection_set *set2)
+compare_sets(fq_overlap *overlap, fq_conflict_sink *sink, bool is_exclusive,
+             const fq_overlap_field *item1, const fq_overlap_field *item2)
 {
-    const fq_overlap_fields *fields1 = collect(overlap, set1);
-    const fq_overlap_fields *fields2 = collect(overlap, set2);
+    const fq_overlap_fields *fields1 = collect_field_set(overlap, item1);
+    const fq_overlap_fields *fields2 = collect_field_set(overlap, item2);
     if (fields1 == NULL || fields2 == NULL || !enter(overlap))
         return;
     const fq_overlap_spread *spreads1 = spreads_of(overlap, fields1);
     const fq_overlap_spread *spreads2 = spreads_of(overlap, fields2);
-    compare_fields(overlap, sink, fields1, fields2);
+    compare_fields(overlap, sink, is_exclusive, fields1, fields2);
     for (const fq_overlap_spread *it = spreads2; it; it = it->next)
-        compare_fields_and_fragment(overlap, sink, fields1, it->fragment);
+        compare_fields_and_fragment(overlap, sink, is_exclusive, fields1,
+                                    it->fragment);
     for (const fq_overlap_spread *it = spreads1; it; it = it->next)
-        compare_fields_and_fragment(overlap, sink, fields2, it->fragment);
+        compare_fields_and_fragment(overlap, sink, is_exclusive, fields2,
+                                    it->fragment);
     for (const fq_overlap_spread *it = spreads1; it; it = it->next)
         for (const fq_overlap_spread *it2 = spreads2; it2; it2 = it2->next)
-            compare_fragments(overlap, sink, it->fragment, it2->fragment);
+            compare_fragments(overlap, sink, is_exclusive, it->fragment,
+                              it2->fragment);
     leave(overlap);
 }
 
-/* Compares what |field1| and |field2|, of one key, select. */
+/* Compares what |item1| and |item2|, of one key, select. */
 static void
 compare_subfields(fq_overlap *overlap, fq_conflict_sink *sink,
-                  const fq_ast_field *field1, const fq_ast_field *field2)
+                  bool is_exclusive, const fq_overlap_field *item1,
+                  const fq_overlap_field *item2)
 {
     if (!sink_has_room(sink)) {
         fq_conflict_sink silent = {.is_silent = true};
-        compare_sets(overlap, &silent, field1->selection_set,
-                     field2->selection_set);
+        compare_sets(overlap, &silent, is_exclusive, item1, item2);
         sink->has_any = sink->has_any || silent.has_any;
         return;
     }
     fq_conflict conflict = {
-        .nodes1 = {field1},
-        .nodes2 = {field2},
+        .nodes1 = {item1->field},
+        .nodes2 = {item2->field},
         .n_nodes1 = 1,
         .n_nodes2 = 1,
         .reason = FQ_BUF_INIT,
     };
     fq_conflict_sink inner = {.joined = &conflict};
-    compare_sets(overlap, &inner, field1->selection_set,
-                 field2->selection_set);
+    compare_sets(overlap, &inner, is_exclusive, item1, item2);
     if (inner.has_any && !overlap->validation->is_aborted) {
         if (conflict.reason.len > CONFLICT_TEXT_MAX) {
             conflict.reason.len = CONFLICT_TEXT_MAX;
             fq_buf_append_str(&conflict.reason, FQ_STR_LIT("..."));
         }
         sink->has_any = true;
-        sink_add(overlap, sink, fq_ast_field_key(field1), &conflict);
+        sink_add(overlap, sink, fq_ast_field_key(item1->field), &conflict);
     }
     fq_buf_fini(&conflict.reason);
 }
 
+/* True when no value is of both types: lists and non-nulls must be so in both,
+ * scalars and enums the same; what is selected on other types is compared. */
+static bool
+types_conflict(fq_overlap *overlap, const fq_type *type1, const fq_type *type2)
+{
+    while (type1->kind >= FQ_TYPE_LIST || type2->kind >= FQ_TYPE_LIST) {
+        if (!spend(overlap, 1) || type1->kind != type2->kind)
+            return true;
+        type1 = type1->of;
+        type2 = type2->of;
+    }
+    if (type1 == type2)
+        return false;
+    spend(overlap, 1);
+    return fq_type_is_leaf(type1) || fq_type_is_leaf(type2);
+}
+
+/* True when |item| is but a name. */
+static bool
+is_simple_leaf(const fq_overlap_field *item)
+{
+    return item->field->arguments.n_items == 0
+           && item->field->selection_set == NULL && item->stream == NULL;
+}
+
+/* True when the types of both are one for the reference too, where a wrapper
+ * is equal to no other; what is compared is paid for. */
+static bool
+has_same_type(const fq_overlap_field *item1, const fq_overlap_field *item2)
+{
+    if (item1->def == item2->def)
+        return true;
+    return item1->def != NULL && item2->def != NULL
+           && item1->def->type == item2->def->type
+           && !fq_type_is_wrapper(item1->def->type);
+}
+
+/* What keeps two fields of one key from being merged whatever they select. */
+typedef enum fq_clash {
+    FQ_CLASH_NONE,
+    FQ_CLASH_FIELDS,
+    FQ_CLASH_ARGUMENTS,
+    FQ_CLASH_STREAM,
+    FQ_CLASH_SAME_STREAM,
+    FQ_CLASH_TYPES,
+} fq_clash;
+
+static bool
+have_same_stream(fq_overlap *overlap, const fq_ast_directive *stream1,
+                 const fq_ast_directive *stream2)
+{
+    return stream1 != NULL && stream2 != NULL
+           && stream1->arguments.n_items == stream2->arguments.n_items
+           && compare_arguments(overlap, &stream1->arguments,
+                                &stream2->arguments);
+}
+
+static fq_clash
+find_clash(fq_overlap *overlap, bool is_exclusive,
+           const fq_overlap_field *item1, const fq_overlap_field *item2)
+{
+    const fq_ast_field *field1 = item1->field, *field2 = item2->field;
+    const fq_field_def *def1 = item1->def, *def2 = item2->def;
+    bool is_same_name = field1->name_id == field2->name_id;
+    if (!is_exclusive && !is_same_name)
+        return FQ_CLASH_FIELDS;
+    if (!is_exclusive && !have_same_arguments(overlap, field1, field2))
+        return FQ_CLASH_ARGUMENTS;
+    if (item1->stream != NULL || item2->stream != NULL)
+        return have_same_stream(overlap, item1->stream, item2->stream)
+                   ? FQ_CLASH_SAME_STREAM
+                   : FQ_CLASH_STREAM;
+    if (def1 != NULL && def2 != NULL && def1 != def2
+        && types_conflict(overlap, def1->type, def2->type))
+        return FQ_CLASH_TYPES;
+    return FQ_CLASH_NONE;
+}
+
+static void
+write_clash(fq_buf *buf, fq_clash clash, const fq_overlap_field *item1,
+            const fq_overlap_field *item2)
+{
+    switch (clash) {
+    case FQ_CLASH_NONE:
+        break;
+    case FQ_CLASH_FIELDS:
+        fq_buf_append_char(buf, '\'');
+        append_abbreviated(buf, item1->field->name);
+        fq_buf_append_str(buf, FQ_STR_LIT("' and '"));
+        append_abbreviated(buf, item2->field->name);
+        fq_buf_append_str(buf, FQ_STR_LIT("' are different fields"));
+        break;
+    case FQ_CLASH_ARGUMENTS:
+        fq_buf_append_str(buf, FQ_STR_LIT("they have differing arguments"));
+        break;
+    case FQ_CLASH_STREAM:
+    case FQ_CLASH_SAME_STREAM:
+        fq_buf_append_str(
+            buf, FQ_STR_LIT("they have overlapping stream directives"));
+        if (clash == FQ_CLASH_SAME_STREAM)
+            fq_buf_append_str(buf,
+                              FQ_STR_LIT(". See https://github.com/graphql/"
+                                         "defer-stream-wg/discussions/100"));
+        break;
+    case FQ_CLASH_TYPES:
+        fq_buf_append_str(buf, FQ_STR_LIT("they return conflicting types '"));
+        fq_buf_append_str(buf, item1->def->type->name);
+        fq_buf_append_str(buf, FQ_STR_LIT("' and '"));
+        fq_buf_append_str(buf, item2->def->type->name);
+        fq_buf_append_char(buf, '\'');
+        break;
+    }
+}
+
 /* Two fields of one response key. */
 static void
-compare_pair(fq_overlap *overlap, fq_conflict_sink *sink,
-             const fq_ast_field *field1, const fq_ast_field *field2)
+compare_pair(fq_overlap *overlap, fq_conflict_sink *sink, bool is_exclusive,
+             const fq_overlap_field *item1, const fq_overlap_field *item2)
 {
     if (!spend(overlap, 2))
         return;
-    bool is_same_name = field1->name_id == field2->name_id;
-    bool is_same = is_same_name
-                   && have_same_arguments(overlap, field1, field2);
+    const fq_ast_field *field1 = item1->field, *field2 = item2->field;
+    if (is_simple_leaf(item1) && is_simple_leaf(item2)
+        && field1->name_id == field2->name_id && has_same_type(item1, item2))
+        return;
+    is_exclusive = is_exclusive
+                   || (item1->parent != item2->parent && item1->parent != NULL
+                       && item2->parent != NULL
+                       && item1->parent->kind == FQ_TYPE_OBJECT
+                       && item2->parent->kind == FQ_TYPE_OBJECT);
+    fq_clash clash = find_clash(overlap, is_exclusive, item1, item2);
     if (overlap->validation->is_aborted)
         return;
-    if (is_same) {
+    if (clash == FQ_CLASH_NONE) {
         if (field1->selection_set != NULL && field2->selection_set != NULL)
-            compare_subfields(overlap, sink, field1, field2);
+            compare_subfields(overlap, sink, is_exclusive, item1, item2);
         return;
     }
     sink->has_any = true;
@@ -692,24 +921,14 @@ compare_pair(fq_overlap *overlap, fq_conflict_sink *sink,
         .n_nodes2 = 1,
         .reason = FQ_BUF_INIT,
     };
-    if (is_same_name) {
-        fq_buf_append_str(&conflict.reason,
-                          FQ_STR_LIT("they have differing arguments"));
-    } else {
-        fq_buf_append_char(&conflict.reason, '\'');
-        append_abbreviated(&conflict.reason, field1->name);
-        fq_buf_append_str(&conflict.reason, FQ_STR_LIT("' and '"));
-        append_abbreviated(&conflict.reason, field2->name);
-        fq_buf_append_str(&conflict.reason,
-                          FQ_STR_LIT("' are different fields"));
-    }
+    write_clash(&conflict.reason, clash, item1, item2);
     sink_add(overlap, sink, fq_ast_field_key(field1), &conflict);
     fq_buf_fini(&conflict.reason);
 }
 
 /* Each field of |fields1| with those of its key in |fields2|. */
 static void
-compare_fields(fq_overlap *overlap, fq_conflict_sink *sink,
+compare_fields(fq_overlap *overlap, fq_conflict_sink *sink, bool is_exclusive,
                const fq_overlap_fields *fields1,
                const fq_overlap_fields *fields2)
 {
@@ -725,7 +944,7 @@ compare_fields(fq_overlap *overlap, fq_conflict_sink *sink,
         for (const fq_overlap_field *f1 = group1->first; f1; f1 = f1->next)
             for (const fq_overlap_field *f2 = group2->first; f2;
                  f2 = f2->next) {
-                compare_pair(overlap, sink, f1->field, f2->field);
+                compare_pair(overlap, sink, is_exclusive, f1, f2);
                 if (overlap->validation->is_aborted)
                     return;
             }
@@ -741,7 +960,7 @@ compare_within(fq_overlap *overlap, fq_conflict_sink *sink,
         for (const fq_overlap_field *f1 = fields->groups[g].first; f1;
              f1 = f1->next)
             for (const fq_overlap_field *f2 = f1->next; f2; f2 = f2->next) {
-                compare_pair(overlap, sink, f1->field, f2->field);
+                compare_pair(overlap, sink, false, f1, f2);
                 if (overlap->validation->is_aborted)
                     return;
             }
@@ -793,7 +1012,7 @@ enter_selection_set(fq_validation *validation, void *state,
         return;
     if (!overlap_init(overlap, validation))
         return;
-    const fq_overlap_fields *fields = collect(overlap, set);
+    const fq_overlap_fields *fields = collect(overlap, set, set->parent_type);
     if (fields == NULL)
         return;
     fq_conflict_sink sink = {.joined = NULL};
@@ -803,11 +1022,11 @@ enter_selection_set(fq_validation *validation, void *state,
         && (fields->n_groups > 0 || fields->n_spread_nodes > 1)) {
         const fq_overlap_spread *spread = spreads_of(overlap, fields);
         for (; spread != NULL; spread = spread->next) {
-            compare_fields_and_fragment(overlap, &sink, fields,
+            compare_fields_and_fragment(overlap, &sink, false, fields,
                                         spread->fragment);
             for (const fq_overlap_spread *other = spread->next; other;
                  other = other->next)
-                compare_fragments(overlap, &sink, spread->fragment,
+                compare_fragments(overlap, &sink, false, spread->fragment,
                                   other->fragment);
         }
     }
@@ -824,6 +1043,7 @@ fini(void *state)
 }
 
 const fq_rule fq_rule_overlapping_fields_can_be_merged = {
+    .name = "OverlappingFieldsCanBeMerged",
     .state_size = sizeof(fq_overlap),
     .enter = {[FQ_AST_SELECTION_SET] = enter_selection_set},
     .fini = fini,

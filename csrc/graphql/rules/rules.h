@@ -13,7 +13,10 @@
 #include "base/arena.h"
 #include "base/status.h"
 #include "graphql/ast.h"
+#include "base/buf.h"
 #include "graphql/errors.h"
+#include "graphql/schema.h"
+#include "graphql/type_info.h"
 
 /* Units of work the rules may spend on fragments and on comparing fields
  * before validation is given up; both are the reference's. */
@@ -47,14 +50,18 @@ typedef struct fq_reach {
 
 typedef struct fq_validation {
     fq_document *document;
+    const fq_schema *schema; /* never NULL: fq_schemaless without one */
+    bool is_schemaless;
     fq_gql_errors *errors;
-    size_t n_errors;           /* reported by this validation */
-    bool is_aborted;           /* nothing more is to be reported */
-    fq_status status;          /* FQ_ERR_NOMEM: likewise */
-    fq_arena arena;            /* for the rules; dies with the validation */
-    size_t n_work_left;        /* of FQ_FRAGMENT_WORK_MAX */
-    fq_definition *fragments;  /* by index */
-    fq_definition *operations; /* in source order */
+    size_t n_errors;            /* reported by this validation */
+    bool is_aborted;            /* nothing more is to be reported */
+    fq_status status;           /* FQ_ERR_NOMEM: likewise */
+    fq_arena arena;             /* for the rules; dies with the validation */
+    bool has_type_system;       /* not all definitions are executable */
+    const fq_type *parent_type; /* of the selection set being walked */
+    size_t n_work_left;         /* of FQ_FRAGMENT_WORK_MAX */
+    fq_definition *fragments;   /* by index */
+    fq_definition *operations;  /* in source order */
     uint32_t n_operations;
     const struct fq_reach *reach;       /* of the operation being visited */
     const fq_ast_operation *reach_of;   /* that operation */
@@ -70,6 +77,8 @@ typedef void (*fq_rule_cb)(fq_validation *validation, void *state,
                            const fq_ast_node *node, const fq_ast_node *parent);
 
 typedef struct fq_rule {
+    const char *name;  /* the reference's, without `Rule` */
+    bool needs_schema; /* it says nothing where there is none */
     size_t state_size; /* zeroed before the walk */
     fq_rule_cb enter[FQ_AST_N_KINDS];
     fq_rule_cb leave[FQ_AST_N_KINDS];
@@ -82,6 +91,9 @@ fq_validation_report(fq_validation *validation, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 fq_gql_error *
 fq_validation_report_str(fq_validation *validation, fq_str message);
+/* The same; frees |message|, whose failure is the validation's. */
+fq_gql_error *
+fq_validation_report_buf(fq_validation *validation, fq_buf *message);
 
 /* Adds the place of |node|, or of the name |name|, to |error| (or NULL). */
 void
@@ -126,40 +138,29 @@ fq_validation_each_use(fq_validation *validation,
                                       const fq_ast_value *variable),
                        void *arg);
 
-/* An argument of such a directive. */
-typedef struct fq_known_argument {
-    fq_str name;
-    const fq_ast_type *type;
-    bool has_default; /* so that it may be left out */
-} fq_known_argument;
+/* The directives where |node| may have any, or NULL. */
+const fq_ast_list *
+fq_ast_directives(const fq_ast_node *node);
 
-/* A directive the specification defines. */
-typedef struct fq_known_directive {
-    fq_str name;
-    bool on_selections; /* fields and fragments; else nowhere in a document */
-    fq_known_argument argument; /* the only one; name.ptr NULL: none */
-} fq_known_directive;
-
-/* NULL for any other. */
-const fq_known_directive *
-fq_known_directive_find(fq_str name);
-
-/* Which one it is, below FQ_KNOWN_DIRECTIVES_MAX. */
-#define FQ_KNOWN_DIRECTIVES_MAX 5
-size_t
-fq_known_directive_index(const fq_known_directive *directive);
-
-/* The argument |name| of |directive|, or NULL. */
-const fq_known_argument *
-fq_known_directive_argument(const fq_known_directive *directive, fq_str name);
+/* Gives the directives of |document| that it defines itself those definitions,
+ * which come before the schema's. */
+void
+fq_validation_link_directives(fq_validation *validation);
 
 extern const fq_rule fq_rule_executable_definitions;
+extern const fq_rule fq_rule_known_operation_types;
 extern const fq_rule fq_rule_unique_operation_names;
 extern const fq_rule fq_rule_lone_anonymous_operation;
 extern const fq_rule fq_rule_single_field_subscriptions;
+extern const fq_rule fq_rule_known_type_names;
+extern const fq_rule fq_rule_fragments_on_composite_types;
+extern const fq_rule fq_rule_variables_are_input_types;
+extern const fq_rule fq_rule_scalar_leafs;
+extern const fq_rule fq_rule_fields_on_correct_type;
 extern const fq_rule fq_rule_unique_fragment_names;
 extern const fq_rule fq_rule_known_fragment_names;
 extern const fq_rule fq_rule_no_unused_fragments;
+extern const fq_rule fq_rule_possible_fragment_spreads;
 extern const fq_rule fq_rule_no_fragment_cycles;
 extern const fq_rule fq_rule_unique_variable_names;
 extern const fq_rule fq_rule_no_undefined_variables;
@@ -173,5 +174,6 @@ extern const fq_rule fq_rule_provided_required_arguments;
 extern const fq_rule fq_rule_variables_in_allowed_position;
 extern const fq_rule fq_rule_overlapping_fields_can_be_merged;
 extern const fq_rule fq_rule_unique_input_field_names;
+extern const fq_rule fq_rule_max_introspection_depth;
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* SingleFieldSubscriptions (Sep 2025 5.2.4.1): one response key at the root,
  * no introspection field, no @skip or @include. Without a schema every
- * fragment at the root applies. Cost: O(selections reached). */
+ * fragment at the root applies; with one that has no subscriptions there is
+ * nothing to say. Cost: O(selections reached). */
 #include "graphql/rules/rules.h"
 
 /* A field at the root, among those of its response key. */
@@ -102,6 +103,17 @@ directives_of(const fq_ast_node *node)
     return &((const fq_ast_spread *)node)->directives;
 }
 
+/* True when a fragment on |condition| (NULL: any type) applies to the root. */
+static bool
+is_on_root(const fq_validation *validation, const fq_ast_type *condition)
+{
+    const fq_type *root = validation->schema->roots[FQ_OPERATION_SUBSCRIPTION];
+    if (root == NULL || condition == NULL || condition->type == root)
+        return true;
+    return condition->type != NULL && fq_type_is_abstract(condition->type)
+           && fq_type_has_subtype(condition->type, root);
+}
+
 /* Recursion is bounded: nesting through fragments was checked before, and a
  * fragment is visited once. The work is metered, as each subscription of a
  * document walks its fragments afresh. */
@@ -125,13 +137,15 @@ collect(fq_validation *validation, fq_root_fields *root,
         } else if (node->kind == FQ_AST_INLINE_FRAGMENT) {
             const fq_ast_inline_fragment *fragment
                 = (const fq_ast_inline_fragment *)node;
-            if (!note_forbidden(validation, root, &fragment->directives))
+            if (!note_forbidden(validation, root, &fragment->directives)
+                && is_on_root(validation, fragment->type_condition))
                 collect(validation, root, fragment->selection_set);
         } else {
             const fq_ast_spread *spread = (const fq_ast_spread *)node;
             const fq_ast_fragment *fragment = spread->fragment;
             if (note_forbidden(validation, root, &spread->directives)
                 || fragment == NULL
+                || !is_on_root(validation, fragment->type_condition)
                 || root->marks->fragment_marks[fragment->index]
                        == root->marks->generation)
                 continue;
@@ -223,6 +237,8 @@ enter_operation(fq_validation *validation, void *state,
     (void)parent;
     const fq_ast_operation *operation = (const fq_ast_operation *)node;
     if (operation->type != FQ_OPERATION_SUBSCRIPTION
+        || (!validation->is_schemaless
+            && validation->schema->roots[FQ_OPERATION_SUBSCRIPTION] == NULL)
         || !marks_init(state, validation))
         return;
     fq_root_fields root = {.marks = state};
@@ -234,6 +250,7 @@ enter_operation(fq_validation *validation, void *state,
 }
 
 const fq_rule fq_rule_single_field_subscriptions = {
+    .name = "SingleFieldSubscriptions",
     .state_size = sizeof(fq_root_marks),
     .enter = {[FQ_AST_OPERATION] = enter_operation},
 };

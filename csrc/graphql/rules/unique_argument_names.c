@@ -71,6 +71,7 @@ enter_directive(fq_validation *validation, void *state,
 }
 
 const fq_rule fq_rule_unique_argument_names = {
+    .name = "UniqueArgumentNames",
     .enter = {
         [FQ_AST_FIELD] = enter_field,
         [FQ_AST_DIRECTIVE] = enter_directive,

@@ -1,24 +1,63 @@
 /* SPDX-License-Identifier: MIT */
-/* UniqueDirectivesPerLocation (Sep 2025 5.7.3). Of the directives that are
- * known none is repeatable; others are told elsewhere. */
+/* UniqueDirectivesPerLocation (Sep 2025 5.7.3) for directives that are not
+ * repeatable; unknown ones are told elsewhere. Definitions of the type system
+ * are no reason to be silent: those of one type share a place. */
+#include "base/map.h"
 #include "graphql/rules/rules.h"
 
-static const fq_ast_list *
-directives_of(const fq_ast_node *node)
+/* Of as many directives or fewer all pairs are compared. */
+#define FEW_DIRECTIVES 8
+
+static void
+report(fq_validation *validation, const fq_ast_directive *first,
+       const fq_ast_directive *directive)
 {
-    switch (node->kind) {
-    case FQ_AST_OPERATION:
-        return &((const fq_ast_operation *)node)->directives;
-    case FQ_AST_FRAGMENT:
-        return &((const fq_ast_fragment *)node)->directives;
-    case FQ_AST_VARIABLE_DEFINITION:
-        return &((const fq_ast_variable_definition *)node)->directives;
-    case FQ_AST_FRAGMENT_SPREAD:
-        return &((const fq_ast_spread *)node)->directives;
-    case FQ_AST_INLINE_FRAGMENT:
-        return &((const fq_ast_inline_fragment *)node)->directives;
-    default:
-        return &((const fq_ast_field *)node)->directives;
+    fq_gql_error *error = fq_validation_report(
+        validation,
+        "The directive '@%.*s' can only be used once at this location.",
+        FQ_STR_FMT(directive->name));
+    fq_validation_locate(validation, error, &first->node);
+    fq_validation_locate(validation, error, &directive->node);
+}
+
+static bool
+is_unique(const fq_ast_directive *directive)
+{
+    return directive->def != NULL && !directive->def->is_repeatable;
+}
+
+/* Reports those of |list| that are in |seen| and enters the others. */
+static void
+check_seen(fq_validation *validation, fq_map *seen, const fq_ast_list *list)
+{
+    FQ_AST_FOREACH(node, list)
+    {
+        fq_ast_directive *directive = (fq_ast_directive *)node;
+        if (validation->is_aborted)
+            return;
+        if (!is_unique(directive))
+            continue;
+        fq_status status = fq_map_add(seen, directive->name, directive);
+        if (status == FQ_ERR_NOMEM)
+            fq_validation_fail(validation);
+        else if (status == FQ_ERR_EXISTS)
+            report(validation, fq_map_get(seen, directive->name), directive);
+    }
+}
+
+static void
+check_few(fq_validation *validation, const fq_ast_list *list)
+{
+    FQ_AST_FOREACH(node, list)
+    {
+        const fq_ast_directive *directive = (const fq_ast_directive *)node;
+        const fq_ast_directive *first = (const fq_ast_directive *)list->first;
+        if (!is_unique(directive))
+            continue;
+        while (!fq_str_eq(first->name, directive->name))
+            first = (const fq_ast_directive *)first->node.next;
+        if (first != directive)
+            report(validation, first, directive);
     }
 }
 
@@ -27,35 +66,66 @@ enter_any(fq_validation *validation, void *state, const fq_ast_node *node,
           const fq_ast_node *parent)
 {
     (void)state, (void)parent;
-    const fq_ast_list *directives = directives_of(node);
-    const fq_ast_directive *firsts[FQ_KNOWN_DIRECTIVES_MAX] = {NULL};
-    if (directives->n_items < 2)
+    const fq_ast_list *list = fq_ast_directives(node);
+    if (list->n_items < 2)
         return;
-    FQ_AST_FOREACH(item, directives)
-    {
-        const fq_ast_directive *directive = (const fq_ast_directive *)item;
-        if (validation->is_aborted)
-            return;
-        const fq_known_directive *known = fq_known_directive_find(
-            directive->name);
-        if (known == NULL)
-            continue;
-        const fq_ast_directive **first
-            = &firsts[fq_known_directive_index(known)];
-        if (*first == NULL) {
-            *first = directive;
-            continue;
-        }
-        fq_gql_error *error = fq_validation_report(
-            validation,
-            "The directive '@%.*s' can only be used once at this location.",
-            FQ_STR_FMT(directive->name));
-        fq_validation_locate(validation, error, &(*first)->node);
-        fq_validation_locate(validation, error, item);
+    if (list->n_items <= FEW_DIRECTIVES) {
+        check_few(validation, list);
+        return;
     }
+    fq_map seen;
+    fq_map_init(&seen);
+    check_seen(validation, &seen, list);
+    fq_map_fini(&seen);
+}
+
+/* True when the directives of both stand in one place. */
+static bool
+is_same_place(const fq_ast_type_system *a, const fq_ast_type_system *b)
+{
+    bool is_type = fq_ast_defines_type(a);
+    if (is_type != fq_ast_defines_type(b) || (!is_type && a->what != b->what))
+        return false;
+    return a->what == FQ_DEFINITION_SCHEMA || fq_str_eq(a->name, b->name);
+}
+
+/* Goes through the definitions again for those of the same place before this
+ * one, as only documents in error come here. */
+static void
+enter_type_system(fq_validation *validation, void *state,
+                  const fq_ast_node *node, const fq_ast_node *parent)
+{
+    (void)state, (void)parent;
+    const fq_ast_type_system *definition = (const fq_ast_type_system *)node;
+    if (definition->directives.n_items == 0
+        || !fq_validation_spend(
+            validation, validation->document->definitions.n_items / 16))
+        return;
+    fq_map seen;
+    fq_map_init(&seen);
+    FQ_AST_FOREACH(item, &validation->document->definitions)
+    {
+        const fq_ast_type_system *earlier = (const fq_ast_type_system *)item;
+        if (item == node)
+            break;
+        if (item->kind != FQ_AST_TYPE_SYSTEM
+            || !is_same_place(earlier, definition))
+            continue;
+        FQ_AST_FOREACH(it, &earlier->directives)
+        {
+            fq_ast_directive *directive = (fq_ast_directive *)it;
+            if (is_unique(directive)
+                && fq_map_add(&seen, directive->name, directive)
+                       == FQ_ERR_NOMEM)
+                fq_validation_fail(validation);
+        }
+    }
+    check_seen(validation, &seen, &definition->directives);
+    fq_map_fini(&seen);
 }
 
 const fq_rule fq_rule_unique_directives_per_location = {
+    .name = "UniqueDirectivesPerLocation",
     .enter = {
         [FQ_AST_OPERATION] = enter_any,
         [FQ_AST_FRAGMENT] = enter_any,
@@ -63,5 +133,6 @@ const fq_rule fq_rule_unique_directives_per_location = {
         [FQ_AST_FIELD] = enter_any,
         [FQ_AST_FRAGMENT_SPREAD] = enter_any,
         [FQ_AST_INLINE_FRAGMENT] = enter_any,
+        [FQ_AST_TYPE_SYSTEM] = enter_type_system,
     },
 };

@@ -36,6 +36,7 @@ fini(void *state)
 }
 
 const fq_rule fq_rule_unique_fragment_names = {
+    .name = "UniqueFragmentNames",
     .state_size = sizeof(fq_fragment_names),
     .enter = {[FQ_AST_FRAGMENT] = enter_fragment},
     .fini = fini,

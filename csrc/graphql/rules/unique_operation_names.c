@@ -36,6 +36,7 @@ fini(void *state)
 }
 
 const fq_rule fq_rule_unique_operation_names = {
+    .name = "UniqueOperationNames",
     .state_size = sizeof(fq_operation_names),
     .enter = {[FQ_AST_OPERATION] = enter_operation},
     .fini = fini,
