@@ -116,12 +116,11 @@ def read(connection: ClientConnection) -> Any:
 
 def closed(connection: ClientConnection) -> tuple[int, str]:
     """Code and reason of the close that comes next, whatever comes before."""
-    try:
-        while True:
-            connection.recv(DEADLINE)
-    except ConnectionClosed as end:
-        assert end.rcvd is not None
-        return end.rcvd.code, end.rcvd.reason
+    with contextlib.suppress(ConnectionClosed):
+        for _ in connection:
+            pass
+    assert connection.close_code is not None
+    return connection.close_code, connection.close_reason or ""
 
 
 INIT = {"type": "connection_init"}
