@@ -119,18 +119,20 @@ event_bus_dealloc(event_bus *self)
     Py_DECREF(type);
 }
 
-PyDoc_STRVAR(publish_doc, "publish($self, event, /)\n--\n\n"
-"Publish an Event; returns the id the bus gave it.\n"
-"\n"
-"Where an event loop runs it returns at once; elsewhere it waits at most 5\n"
-"seconds for room.\n"
-"\n"
-"Raises:\n"
-"    QueueFull: no room, where an event loop runs.\n"
-"    PublishTimeout: no room within 5 seconds, elsewhere.\n"
-"    ClosedError: the bus was closed.\n"
-"\n"
-"Thread: any.");
+PyDoc_STRVAR(publish_doc,
+             "publish($self, event, /)\n--\n\n"
+             "Publish an Event; returns the id the bus gave it.\n"
+             "\n"
+             "Where an event loop runs it returns at once; elsewhere it waits "
+             "at most 5\n"
+             "seconds for room.\n"
+             "\n"
+             "Raises:\n"
+             "    QueueFull: no room, where an event loop runs.\n"
+             "    PublishTimeout: no room within 5 seconds, elsewhere.\n"
+             "    ClosedError: the bus was closed.\n"
+             "\n"
+             "Thread: any.");
 
 static PyObject *
 event_bus_publish(event_bus *self, PyObject *value)
@@ -156,9 +158,11 @@ event_bus_publish(event_bus *self, PyObject *value)
     return id;
 }
 
-PyDoc_STRVAR(close_doc, "close($self, /)\n--\n\n"
-"End the bus: what was published before is still delivered, publishing\n"
-"raises ClosedError from now on. Harmless twice.");
+PyDoc_STRVAR(
+    close_doc,
+    "close($self, /)\n--\n\n"
+    "End the bus: what was published before is still delivered, publishing\n"
+    "raises ClosedError from now on. Harmless twice.");
 
 static PyObject *
 event_bus_close(event_bus *self, PyObject *Py_UNUSED(ignored))
@@ -186,14 +190,15 @@ static PyMethodDef event_bus_methods[] = {
 static PyMemberDef event_bus_members[] = {
     {"bus_type", T_OBJECT_EX, offsetof(event_bus, bus_type), READONLY,
      "The kind of bus: \"memory\"."},
-    {"__weaklistoffset__", T_PYSSIZET, offsetof(event_bus, weakrefs),
-     READONLY, NULL},
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(event_bus, weakrefs), READONLY,
+     NULL},
     {NULL, 0, 0, 0, NULL},
 };
 
 PyDoc_STRVAR(event_bus_doc, "EventBus(bus_type)\n--\n\n"
-"A bus that managers and executors can share; `EventBusConfig.create_bus`\n"
-"makes one. It connects at its first use.");
+                            "A bus that managers and executors can share; "
+                            "`EventBusConfig.create_bus`\n"
+                            "makes one. It connects at its first use.");
 
 static PyType_Slot event_bus_slots[] = {
     {Py_tp_new, event_bus_new},
@@ -215,7 +220,6 @@ static PyType_Spec event_bus_spec = {
 int
 fq_event_bus_init(PyObject *module, fq_state *state)
 {
-    state->event_bus_type
-        = fq_state_add_type(module, &event_bus_spec, NULL);
+    state->event_bus_type = fq_state_add_type(module, &event_bus_spec, NULL);
     return state->event_bus_type == NULL ? -1 : 0;
 }

@@ -65,9 +65,11 @@ feed_dealloc(feed *self)
     Py_DECREF(type);
 }
 
-PyDoc_STRVAR(close_doc, "close($self, /)\n--\n\n"
-"End the subscription: when this returns nothing of it is left. Harmless\n"
-"twice.");
+PyDoc_STRVAR(
+    close_doc,
+    "close($self, /)\n--\n\n"
+    "End the subscription: when this returns nothing of it is left. Harmless\n"
+    "twice.");
 
 static PyObject *
 feed_close(feed *self, PyObject *Py_UNUSED(ignored))
@@ -91,8 +93,9 @@ feed_close(feed *self, PyObject *Py_UNUSED(ignored))
 
 /* ── reading ── */
 
-PyDoc_STRVAR(next_doc, "next($self, /)\n--\n\n"
-"The oldest message, whole, as bytes; None when there is none.");
+PyDoc_STRVAR(next_doc,
+             "next($self, /)\n--\n\n"
+             "The oldest message, whole, as bytes; None when there is none.");
 
 static PyObject *
 feed_next(feed *self, PyObject *Py_UNUSED(ignored))
@@ -148,8 +151,7 @@ read_variables(fq_state *state, PyObject *variables, request *request)
                      Py_TYPE(variables)->tp_name);
         return -1;
     }
-    if (fq_convert_to_json(state, variables, "variables",
-                           &request->variables)
+    if (fq_convert_to_json(state, variables, "variables", &request->variables)
         < 0)
         return -1;
     request->args.variables = fq_buf_str(&request->variables);
@@ -166,8 +168,7 @@ read_request(fq_state *state, PyObject *const *args, Py_ssize_t n_args,
     }
     fq_feed_args *into = &request->args;
     fq_str connection_id;
-    if (fq_convert_peek_str(args[0], "subscription_id",
-                            &into->subscription_id)
+    if (fq_convert_peek_str(args[0], "subscription_id", &into->subscription_id)
             < 0
         || fq_convert_peek_str(args[1], "connection_id", &connection_id) < 0
         || fq_convert_peek_str(args[2], "query", &into->query) < 0
@@ -185,8 +186,8 @@ read_request(fq_state *state, PyObject *const *args, Py_ssize_t n_args,
         }
         request->resolver = args[5];
     }
-    into->kind
-        = request->resolver == NULL ? FQ_FIELD_EVENT : FQ_FIELD_RESOLVER;
+    into->kind = request->resolver == NULL ? FQ_FIELD_EVENT
+                                           : FQ_FIELD_RESOLVER;
     return fq_service_object_read_returns(args[7], &into->returns);
 }
 
@@ -239,8 +240,8 @@ await_open(fq_state *state, fq_ticket *done, PyObject *subscription_id)
     fq_str errors = {NULL, 0};
     if (done->text != NULL)
         errors = fq_rcbuf_str(done->text);
-    PyObject *context
-        = Py_BuildValue("{sO}", "subscription_id", subscription_id);
+    PyObject *context = Py_BuildValue("{sO}", "subscription_id",
+                                      subscription_id);
     if (context == NULL)
         return -1;
     fq_errors_raise_request(state, done->status, errors, context);
@@ -322,15 +323,15 @@ static PyType_Slot feed_slots[] = {
 static PyType_Spec feed_spec = {
     .name = "fraiseql_asgi._core.Feed",
     .basicsize = sizeof(feed),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC
-             | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE
+             | Py_TPFLAGS_DISALLOW_INSTANTIATION,
     .slots = feed_slots,
 };
 
 int
 fq_feed_init(PyObject *module, fq_state *state)
 {
-    state->feed_type
-        = fq_state_add_type(module, &feed_spec, state->port_object_type);
+    state->feed_type = fq_state_add_type(module, &feed_spec,
+                                         state->port_object_type);
     return state->feed_type == NULL ? -1 : 0;
 }

@@ -42,9 +42,9 @@ make_event(fq_state *state, fq_str channel, PyObject *data,
         goto out;
     }
     fq_error error = {.status = FQ_OK};
-    fq_status status
-        = fq_event_new(channel, type, fq_buf_str(&buf), fq_clock_wall_ns(),
-                       max_bytes, pevent, &error);
+    fq_status status = fq_event_new(channel, type, fq_buf_str(&buf),
+                                    fq_clock_wall_ns(), max_bytes, pevent,
+                                    &error);
     if (status == FQ_OK)
         result = 0;
     else
@@ -146,8 +146,8 @@ fq_publish_wait_ticket(fq_ticket *ticket, uint64_t timeout_ns)
 static void
 raise_timeout(fq_state *state, uint64_t timeout_ns)
 {
-    PyObject *context
-        = Py_BuildValue("{sd}", "timeout", (double)timeout_ns / FQ_NS_PER_S);
+    PyObject *context = Py_BuildValue("{sd}", "timeout",
+                                      (double)timeout_ns / FQ_NS_PER_S);
     if (context == NULL)
         return;
     fq_errors_raise_class(state->PublishTimeout,
@@ -188,8 +188,8 @@ pass_door(fq_state *state, fq_publisher *publisher, fq_event *event,
     fq_ticket *room = NULL;
     int result = -1;
     for (;;) {
-        fq_status status
-            = fq_publisher_publish(publisher, event, wait, done, room, id);
+        fq_status status = fq_publisher_publish(publisher, event, wait, done,
+                                                room, id);
         if (status == FQ_OK) {
             result = 0;
             break;
@@ -200,8 +200,7 @@ pass_door(fq_state *state, fq_publisher *publisher, fq_event *event,
         }
         if (room != NULL) {
             uint64_t now_ns = fq_clock_now_ns();
-            uint64_t left_ns
-                = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
+            uint64_t left_ns = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
             if (wait_for_room(state, room, how->timeout_ns, left_ns) < 0)
                 break;
             fq_ticket_unref(room);
@@ -352,9 +351,12 @@ fq_publish_offer(fq_state *state, fq_publisher *publisher, fq_event *event,
     return (PyObject *)self;
 }
 
-PyDoc_STRVAR(send_doc, "send($self, /)\n--\n\n"
-"Try again: None when the event is through the door, else a future that is\n"
-"done when there is room. Thread: the loop that made the Publication.");
+PyDoc_STRVAR(
+    send_doc,
+    "send($self, /)\n--\n\n"
+    "Try again: None when the event is through the door, else a future that "
+    "is\n"
+    "done when there is room. Thread: the loop that made the Publication.");
 
 static PyObject *
 publication_send(publication *self, PyObject *Py_UNUSED(ignored))
@@ -432,15 +434,15 @@ static PyType_Slot publication_slots[] = {
 static PyType_Spec publication_spec = {
     .name = "fraiseql_asgi._core.Publication",
     .basicsize = sizeof(publication),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC
-             | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE
+             | Py_TPFLAGS_DISALLOW_INSTANTIATION,
     .slots = publication_slots,
 };
 
 int
 fq_publish_init(PyObject *module, fq_state *state)
 {
-    state->publication_type
-        = fq_state_add_type(module, &publication_spec, NULL);
+    state->publication_type = fq_state_add_type(module, &publication_spec,
+                                                NULL);
     return state->publication_type == NULL ? -1 : 0;
 }

@@ -245,9 +245,8 @@ make_task(fq_state *state, fq_port_object *owner, PyObject *awaitable)
 {
     PyObject *task;
     if (PyCoro_CheckExact(awaitable))
-        task = PyObject_CallMethodOneArg(
-            fq_loop_mailbox_loop(owner->mailbox), state->str_create_task,
-            awaitable);
+        task = PyObject_CallMethodOneArg(fq_loop_mailbox_loop(owner->mailbox),
+                                         state->str_create_task, awaitable);
     else
         task = PyObject_CallOneArg(state->ensure_future, awaitable);
     Py_DECREF(awaitable);
@@ -257,8 +256,7 @@ make_task(fq_state *state, fq_port_object *owner, PyObject *awaitable)
 /* Calls |resolver| for |call|; *pis_task says that a task was returned. */
 static PyObject *
 call_function(fq_state *state, fq_port_object *owner,
-              const fq_resolver *resolver, const fq_call *call,
-              bool *pis_task)
+              const fq_resolver *resolver, const fq_call *call, bool *pis_task)
 {
     *pis_task = false;
     PyObject *args[3];
@@ -268,8 +266,7 @@ call_function(fq_state *state, fq_port_object *owner,
     PyObject *value = NULL;
     PyObject *context = enter_context(state, owner);
     if (context != NULL) {
-        value = PyObject_Vectorcall(resolver->function, args, (size_t)n,
-                                    NULL);
+        value = PyObject_Vectorcall(resolver->function, args, (size_t)n, NULL);
         if (value != NULL && is_awaitable(value)) {
             *pis_task = true;
             value = make_task(state, owner, value);
@@ -339,8 +336,8 @@ call_next(fq_state *state, fq_port_object *owner, fq_service_object *service,
 static int
 call_user(fq_state *state, fq_port_object *owner, fq_call *call)
 {
-    fq_service_object *service
-        = (fq_service_object *)Py_NewRef(owner->service);
+    fq_service_object *service = (fq_service_object *)Py_NewRef(
+        owner->service);
     fq_resolver *resolver = (fq_resolver *)fq_service_object_get_resolver(
         service, call->token);
     int result = 0;
@@ -360,8 +357,8 @@ static void
 call_init(fq_state *state, fq_port_object *owner, fq_call *call)
 {
     if (call->data != NULL) {
-        PyObject *params
-            = fq_convert_from_json(state, fq_rcbuf_str(call->data));
+        PyObject *params = fq_convert_from_json(state,
+                                                fq_rcbuf_str(call->data));
         if (params == NULL)
             PyErr_WriteUnraisable((PyObject *)owner);
         Py_XSETREF(owner->params, params);
@@ -415,8 +412,8 @@ fq_resolver_call(fq_state *state, fq_loop_mailbox *Py_UNUSED(mailbox),
 static PyObject *
 resolver_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *keywords[]
-        = {"function", "name", "n_params", "is_source", NULL};
+    static char *keywords[] = {"function", "name", "n_params", "is_source",
+                               NULL};
     PyObject *function, *name;
     int n_params, is_source = 0;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OUi|p:Resolver", keywords,

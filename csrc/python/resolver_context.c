@@ -64,8 +64,8 @@ get_event(resolver_context *self, void *Py_UNUSED(closure))
             .id = self->event_id,
             .created_at_ns = self->created_at_ns,
         };
-        self->event
-            = fq_event_object_new(fq_state_of((PyObject *)self), &parts);
+        self->event = fq_event_object_new(fq_state_of((PyObject *)self),
+                                          &parts);
     }
     return Py_XNewRef(self->event);
 }
@@ -174,31 +174,30 @@ context_dealloc(resolver_context *self)
     Py_DECREF(type);
 }
 
-PyDoc_STRVAR(context_doc,
-"What a call of a resolver or source is about: its third (second) parameter."
-"\n\nValid as long as it is kept; reading it costs nothing until asked.");
+PyDoc_STRVAR(
+    context_doc,
+    "What a call of a resolver or source is about: its third (second) "
+    "parameter."
+    "\n\nValid as long as it is kept; reading it costs nothing until asked.");
 
 static PyType_Slot context_slots[] = {
-    {Py_tp_dealloc, context_dealloc},
-    {Py_tp_traverse, context_traverse},
-    {Py_tp_clear, context_clear},
-    {Py_tp_getset, context_getset},
-    {Py_tp_doc, (void *)context_doc},
-    {0, NULL},
+    {Py_tp_dealloc, context_dealloc}, {Py_tp_traverse, context_traverse},
+    {Py_tp_clear, context_clear},     {Py_tp_getset, context_getset},
+    {Py_tp_doc, (void *)context_doc}, {0, NULL},
 };
 
 static PyType_Spec context_spec = {
     .name = "fraiseql_asgi._core.ResolverContext",
     .basicsize = sizeof(resolver_context),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC
-             | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE
+             | Py_TPFLAGS_DISALLOW_INSTANTIATION,
     .slots = context_slots,
 };
 
 int
 fq_resolver_context_init(PyObject *module, fq_state *state)
 {
-    state->resolver_context_type
-        = fq_state_add_type(module, &context_spec, NULL);
+    state->resolver_context_type = fq_state_add_type(module, &context_spec,
+                                                     NULL);
     return state->resolver_context_type == NULL ? -1 : 0;
 }

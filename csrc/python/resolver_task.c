@@ -13,7 +13,7 @@ typedef struct resolver_task {
     PyObject_HEAD
     fq_call *call; /* to be answered; NULL: answered, or nobody waits */
     fq_sub_id sub_id;
-    fq_port_object *owner;      /* where it stands as running */
+    fq_port_object *owner; /* where it stands as running */
     fq_service_object *service;
     fq_resolver *resolver;
     PyObject *task;
@@ -58,8 +58,7 @@ arm_timer(fq_service_object *service, PyObject *loop, uint64_t now_ns,
     double delay = deadline_ns > now_ns
                        ? (double)(deadline_ns - now_ns) / FQ_NS_PER_S
                        : 0.0;
-    PyObject *expire
-        = PyObject_GetAttrString((PyObject *)service, "_expire");
+    PyObject *expire = PyObject_GetAttrString((PyObject *)service, "_expire");
     if (expire == NULL)
         return -1;
     PyObject *handle = PyObject_CallMethod(loop, "call_later", "dOO", delay,
@@ -77,8 +76,8 @@ arm_timer(fq_service_object *service, PyObject *loop, uint64_t now_ns,
 static void
 cancel_task(resolver_task *self)
 {
-    PyObject *result
-        = PyObject_CallMethodNoArgs(self->task, fq_state_of((PyObject *)self)->str_cancel);
+    PyObject *result = PyObject_CallMethodNoArgs(
+        self->task, fq_state_of((PyObject *)self)->str_cancel);
     if (result == NULL)
         PyErr_WriteUnraisable(self->task);
     Py_XDECREF(result);
@@ -121,7 +120,8 @@ fq_resolver_task_expire(fq_service_object *service, PyObject *loop)
     uint64_t now_ns = fq_clock_now_ns();
     /* User code may run in between and change the list: begin again. */
 restart:
-    FQ_LIST_FOREACH(node, &service->tasks) {
+    FQ_LIST_FOREACH(node, &service->tasks)
+    {
         resolver_task *self = FQ_CONTAINER_OF(node, resolver_task, node);
         if (self->loop != loop)
             continue;
@@ -133,8 +133,9 @@ restart:
     return 0;
 }
 
-PyDoc_STRVAR(cancel_doc, "cancel($self, /)\n--\n\n"
-"The subscription ended: nobody waits for the answer any more.");
+PyDoc_STRVAR(cancel_doc,
+             "cancel($self, /)\n--\n\n"
+             "The subscription ended: nobody waits for the answer any more.");
 
 static PyObject *
 resolver_task_cancel(resolver_task *self, PyObject *Py_UNUSED(ignored))
@@ -155,7 +156,8 @@ fq_resolver_task_cancel_all(fq_service_object *service, PyObject *loop,
     if (mine == NULL)
         return -1;
     int result = 0;
-    FQ_LIST_FOREACH(node, &service->tasks) {
+    FQ_LIST_FOREACH(node, &service->tasks)
+    {
         resolver_task *self = FQ_CONTAINER_OF(node, resolver_task, node);
         if (self->loop == loop
             && (PyList_Append(mine, (PyObject *)self) < 0
@@ -203,8 +205,8 @@ resolver_task_call(resolver_task *self, PyObject *Py_UNUSED(args),
         && fq_resolver_answer(state, self->service, call, value) == 0)
         call = NULL;
     Py_XDECREF(value);
-    bool is_cancelled
-        = call == NULL && PyErr_ExceptionMatches(state->cancelled_error);
+    bool is_cancelled = call == NULL
+                        && PyErr_ExceptionMatches(state->cancelled_error);
     if (PyErr_Occurred() && !is_cancelled) {
         fq_rcbuf *text = fq_resolver_take_exception(
             state, self->service, self->resolver, "resolver");
@@ -311,15 +313,15 @@ static PyType_Slot resolver_task_slots[] = {
 static PyType_Spec resolver_task_spec = {
     .name = "fraiseql_asgi._core.ResolverTask",
     .basicsize = sizeof(resolver_task),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC
-             | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE
+             | Py_TPFLAGS_DISALLOW_INSTANTIATION,
     .slots = resolver_task_slots,
 };
 
 int
 fq_resolver_task_init(PyObject *module, fq_state *state)
 {
-    state->resolver_task_type
-        = fq_state_add_type(module, &resolver_task_spec, NULL);
+    state->resolver_task_type = fq_state_add_type(module, &resolver_task_spec,
+                                                  NULL);
     return state->resolver_task_type == NULL ? -1 : 0;
 }

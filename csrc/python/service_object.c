@@ -78,8 +78,9 @@ read_limits(PyObject *dict, fq_limits *limits)
     return 0;
 }
 
-PyDoc_STRVAR(default_limits_doc, "default_limits()\n--\n\n"
-"The engine's own limits by name; config.py has the same.");
+PyDoc_STRVAR(default_limits_doc,
+             "default_limits()\n--\n\n"
+             "The engine's own limits by name; config.py has the same.");
 
 static PyObject *
 service_default_limits(PyObject *Py_UNUSED(type), PyObject *Py_UNUSED(ignored))
@@ -98,8 +99,8 @@ service_default_limits(PyObject *Py_UNUSED(type), PyObject *Py_UNUSED(ignored))
         if (dict == NULL)
             return NULL;
     }
-    PyObject *timeout
-        = PyFloat_FromDouble((double)limits->init_timeout_ns / FQ_NS_PER_S);
+    PyObject *timeout = PyFloat_FromDouble((double)limits->init_timeout_ns
+                                           / FQ_NS_PER_S);
     if (timeout == NULL
         || PyDict_SetItemString(dict, "init_timeout", timeout) < 0)
         Py_CLEAR(dict);
@@ -128,8 +129,12 @@ fq_service_object_read_returns(PyObject *returns, fq_returns *preturns)
 static PyObject *
 service_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *keywords[] = {"bus", "limits", "resolver_timeout",
-                               "publish_timeout", "debug", "has_init_hook",
+    static char *keywords[] = {"bus",
+                               "limits",
+                               "resolver_timeout",
+                               "publish_timeout",
+                               "debug",
+                               "has_init_hook",
                                NULL};
     fq_state *state = fq_state_of_type(type);
     PyObject *bus, *limits_dict;
@@ -282,10 +287,13 @@ service_dealloc(fq_service_object *self)
     Py_DECREF(type);
 }
 
-PyDoc_STRVAR(close_doc, "close($self, code, reason, /)\n--\n\n"
-"End everything: connections close with `code` and `reason` behind what is\n"
-"queued for them, feeds end. Returns when the engine is gone; harmless\n"
-"twice. Thread: any.");
+PyDoc_STRVAR(
+    close_doc,
+    "close($self, code, reason, /)\n--\n\n"
+    "End everything: connections close with `code` and `reason` behind what "
+    "is\n"
+    "queued for them, feeds end. Returns when the engine is gone; harmless\n"
+    "twice. Thread: any.");
 
 static PyObject *
 service_close(fq_service_object *self, PyObject *args)
@@ -309,11 +317,10 @@ fq_service_object_peek(PyObject *service)
     fq_service_object *self = (fq_service_object *)service;
     if (self->service != NULL && !fq_reactor_is_forked(self->reactor))
         return self->service;
-    fq_errors_raise_class(fq_state_of(service)->ClosedError,
-                          self->service == NULL
-                              ? "closed"
-                              : "closed: this process was forked",
-                          NULL);
+    fq_errors_raise_class(
+        fq_state_of(service)->ClosedError,
+        self->service == NULL ? "closed" : "closed: this process was forked",
+        NULL);
     return NULL;
 }
 
@@ -396,10 +403,12 @@ add_field(fq_state *state, fq_service *service, const fq_field *field)
     return result;
 }
 
-PyDoc_STRVAR(field_add_doc,
-"field_add($self, name, channels, resolver, returns, /)\n--\n\n"
-"Declare a field for all who subscribe later. `channels` is a tuple of names,\n"
-"`resolver` a Resolver or None, `returns` \"field\" or \"data\".");
+PyDoc_STRVAR(
+    field_add_doc,
+    "field_add($self, name, channels, resolver, returns, /)\n--\n\n"
+    "Declare a field for all who subscribe later. `channels` is a tuple of "
+    "names,\n"
+    "`resolver` a Resolver or None, `returns` \"field\" or \"data\".");
 
 static PyObject *
 service_field_add(fq_service_object *self, PyObject *args)
@@ -482,11 +491,14 @@ read_publication(fq_service_object *self, PyObject *const *args,
     return -1;
 }
 
-PyDoc_STRVAR(publish_doc,
-"publish($self, channel, data, event_type, waits_for_calls, /)\n--\n\n"
-"Publish and return the id; `channel` may be an Event, data is None then.\n"
-"Where no loop runs it waits for room, and, with `waits_for_calls`, for the\n"
-"resolvers that the event calls. Thread: any.");
+PyDoc_STRVAR(
+    publish_doc,
+    "publish($self, channel, data, event_type, waits_for_calls, /)\n--\n\n"
+    "Publish and return the id; `channel` may be an Event, data is None "
+    "then.\n"
+    "Where no loop runs it waits for room, and, with `waits_for_calls`, for "
+    "the\n"
+    "resolvers that the event calls. Thread: any.");
 
 static PyObject *
 service_publish(fq_service_object *self, PyObject *const *args,
@@ -505,9 +517,10 @@ service_publish(fq_service_object *self, PyObject *const *args,
     return id;
 }
 
-PyDoc_STRVAR(offer_doc,
-"offer($self, channel, data, event_type, waits_for_calls, /)\n--\n\n"
-"As publish, from a loop: the id, or a Publication to wait with.");
+PyDoc_STRVAR(
+    offer_doc,
+    "offer($self, channel, data, event_type, waits_for_calls, /)\n--\n\n"
+    "As publish, from a loop: the id, or a Publication to wait with.");
 
 static PyObject *
 service_offer(fq_service_object *self, PyObject *const *args,
@@ -524,8 +537,10 @@ service_offer(fq_service_object *self, PyObject *const *args,
     return result;
 }
 
-PyDoc_STRVAR(is_behind_doc, "is_behind()\n--\n\n"
-"True while the running loop has mail from engines that it has not seen.");
+PyDoc_STRVAR(
+    is_behind_doc,
+    "is_behind()\n--\n\n"
+    "True while the running loop has mail from engines that it has not seen.");
 
 static PyObject *
 service_is_behind(PyObject *type, PyObject *Py_UNUSED(ignored))
@@ -534,8 +549,9 @@ service_is_behind(PyObject *type, PyObject *Py_UNUSED(ignored))
         fq_loop_mailbox_is_behind(fq_state_of_type((PyTypeObject *)type)));
 }
 
-PyDoc_STRVAR(is_inside_doc, "is_inside()\n--\n\n"
-"True in a resolver or a source, and in what they start.");
+PyDoc_STRVAR(is_inside_doc,
+             "is_inside()\n--\n\n"
+             "True in a resolver or a source, and in what they start.");
 
 static PyObject *
 service_is_inside(PyObject *type, PyObject *Py_UNUSED(ignored))
@@ -544,8 +560,9 @@ service_is_inside(PyObject *type, PyObject *Py_UNUSED(ignored))
         fq_resolver_is_inside(fq_state_of_type((PyTypeObject *)type)));
 }
 
-PyDoc_STRVAR(after_fork_doc, "after_fork()\n--\n\n"
-"In a forked child: let go of the parent's engine.");
+PyDoc_STRVAR(after_fork_doc,
+             "after_fork()\n--\n\n"
+             "In a forked child: let go of the parent's engine.");
 
 static PyObject *
 service_after_fork(PyObject *type, PyObject *Py_UNUSED(ignored))
@@ -565,8 +582,9 @@ service_expire(fq_service_object *self, PyObject *loop)
 }
 
 PyDoc_STRVAR(cancel_tasks_doc, "cancel_tasks($self, /)\n--\n\n"
-"Cancel the resolvers and close the sources that run in the running loop;\n"
-"returns their tasks, to be waited for.");
+                               "Cancel the resolvers and close the sources "
+                               "that run in the running loop;\n"
+                               "returns their tasks, to be waited for.");
 
 static PyObject *
 service_cancel_tasks(fq_service_object *self, PyObject *Py_UNUSED(ignored))
@@ -584,8 +602,9 @@ service_cancel_tasks(fq_service_object *self, PyObject *Py_UNUSED(ignored))
 
 /* ── numbers ── */
 
-PyDoc_STRVAR(metrics_doc, "metrics($self, /)\n--\n\n"
-"What was counted, by name: a snapshot that stops nobody.");
+PyDoc_STRVAR(metrics_doc,
+             "metrics($self, /)\n--\n\n"
+             "What was counted, by name: a snapshot that stops nobody.");
 
 static PyObject *
 service_metrics(fq_service_object *self, PyObject *Py_UNUSED(ignored))
@@ -601,8 +620,8 @@ service_metrics(fq_service_object *self, PyObject *Py_UNUSED(ignored))
 #define METRIC_ROW(name, help) {#name, FQ_METRIC_GET(metrics, name)},
         FQ_METRICS(METRIC_ROW)
 #undef METRIC_ROW
-        {"events_published",
-         fq_publisher_n_published(fq_service_publisher(service))},
+            {"events_published",
+             fq_publisher_n_published(fq_service_publisher(service))},
         {"events_waiting",
          fq_publisher_n_waiting(fq_service_publisher(service))},
     };
@@ -618,7 +637,7 @@ service_metrics(fq_service_object *self, PyObject *Py_UNUSED(ignored))
 }
 
 PyDoc_STRVAR(count_doc, "count($self, channel, /)\n--\n\n"
-"How many subscriptions listen on `channel`.");
+                        "How many subscriptions listen on `channel`.");
 
 static PyObject *
 service_count(fq_service_object *self, PyObject *channel)
@@ -644,15 +663,17 @@ service_count(fq_service_object *self, PyObject *channel)
 
 /* ── the type ── */
 
-PyDoc_STRVAR(feed_doc,
-"feed($self, subscription_id, connection_id, query, operation_name,\n"
-"     variables, resolver, channels, returns, /)\n--\n\n"
-"Open a Feed. `resolver` is a Resolver or None; with one, its calls run in\n"
-"the running loop. `channels` is a tuple of names, or None: the root field's.");
+PyDoc_STRVAR(
+    feed_doc,
+    "feed($self, subscription_id, connection_id, query, operation_name,\n"
+    "     variables, resolver, channels, returns, /)\n--\n\n"
+    "Open a Feed. `resolver` is a Resolver or None; with one, its calls run "
+    "in\n"
+    "the running loop. `channels` is a tuple of names, or None: the root "
+    "field's.");
 
 static PyMethodDef service_methods[] = {
-    {"field_add", (PyCFunction)service_field_add, METH_VARARGS,
-     field_add_doc},
+    {"field_add", (PyCFunction)service_field_add, METH_VARARGS, field_add_doc},
     {"publish", (PyCFunction)(void (*)(void))service_publish, METH_FASTCALL,
      publish_doc},
     {"offer", (PyCFunction)(void (*)(void))service_offer, METH_FASTCALL,
@@ -664,10 +685,8 @@ static PyMethodDef service_methods[] = {
     {"close", (PyCFunction)service_close, METH_VARARGS, close_doc},
     {"cancel_tasks", (PyCFunction)service_cancel_tasks, METH_NOARGS,
      cancel_tasks_doc},
-    {"is_behind", service_is_behind, METH_NOARGS | METH_CLASS,
-     is_behind_doc},
-    {"is_inside", service_is_inside, METH_NOARGS | METH_CLASS,
-     is_inside_doc},
+    {"is_behind", service_is_behind, METH_NOARGS | METH_CLASS, is_behind_doc},
+    {"is_inside", service_is_inside, METH_NOARGS | METH_CLASS, is_inside_doc},
     {"after_fork", service_after_fork, METH_NOARGS | METH_CLASS,
      after_fork_doc},
     {"default_limits", service_default_limits, METH_NOARGS | METH_STATIC,

@@ -12,18 +12,18 @@
 
 typedef struct fq_service_object {
     PyObject_HEAD
-    fq_service *service;   /* one reference; NULL once closed */
-    fq_reactor *reactor;   /* one use; NULL once closed */
-    PyObject *bus;         /* an EventBus */
-    PyObject *resolvers;   /* dict: token -> Resolver, of fields and feeds */
+    fq_service *service; /* one reference; NULL once closed */
+    fq_reactor *reactor; /* one use; NULL once closed */
+    PyObject *bus;       /* an EventBus */
+    PyObject *resolvers; /* dict: token -> Resolver, of fields and feeds */
     uint64_t last_token;
-    Py_ssize_t n_feeds;    /* open feeds */
+    Py_ssize_t n_feeds; /* open feeds */
     uint64_t publish_timeout_ns;
     uint64_t resolver_timeout_ns;
-    bool debug;              /* clients see the text of exceptions */
-    fq_list tasks;   /* resolver calls under way, oldest (and so first to be
+    bool debug;       /* clients see the text of exceptions */
+    fq_list tasks;    /* resolver calls under way, oldest (and so first to be
                       * overdue) first: resolver_task.c */
-    fq_list sources; /* sources that run: source.c */
+    fq_list sources;  /* sources that run: source.c */
     PyObject *timers; /* dict: loop -> TimerHandle for the oldest task there */
     PyObject *weakrefs;
 } fq_service_object;

@@ -17,10 +17,10 @@ typedef struct source {
     fq_resolver *resolver;
     PyObject *task;
     PyObject *loop;
-    PyObject *future; /* what the task waits for in asked(), or NULL */
-    fq_list node;     /* in service->sources until done */
-    bool is_done;     /* the task has ended */
-    bool is_cancelled; /* the subscription ended: nobody asks any more */
+    PyObject *future;   /* what the task waits for in asked(), or NULL */
+    fq_list node;       /* in service->sources until done */
+    bool is_done;       /* the task has ended */
+    bool is_cancelled;  /* the subscription ended: nobody asks any more */
     fq_answer_kind end; /* once done: what a call that comes late gets, */
     fq_rcbuf *end_text; /* with this text */
 } source;
@@ -54,8 +54,7 @@ source_call(source *self, PyObject *Py_UNUSED(args),
     fq_list_remove(&self->node);
     self->is_done = true;
     self->end = FQ_ANSWER_END;
-    PyObject *value
-        = PyObject_CallMethodNoArgs(self->task, state->str_result);
+    PyObject *value = PyObject_CallMethodNoArgs(self->task, state->str_result);
     Py_XDECREF(value);
     if (value == NULL
         && !(self->is_cancelled
@@ -75,7 +74,7 @@ source_call(source *self, PyObject *Py_UNUSED(args),
 }
 
 PyDoc_STRVAR(cancel_doc, "cancel($self, /)\n--\n\n"
-"The subscription ended: close the generator.");
+                         "The subscription ended: close the generator.");
 
 static PyObject *
 source_cancel(source *self, PyObject *Py_UNUSED(ignored))
@@ -97,7 +96,8 @@ fq_source_cancel_all(fq_service_object *service, PyObject *loop,
     if (mine == NULL)
         return -1;
     int result = 0;
-    FQ_LIST_FOREACH(node, &service->sources) {
+    FQ_LIST_FOREACH(node, &service->sources)
+    {
         source *self = FQ_CONTAINER_OF(node, source, node);
         if (self->loop == loop
             && (PyList_Append(mine, (PyObject *)self) < 0
@@ -120,7 +120,7 @@ fq_source_cancel_all(fq_service_object *service, PyObject *loop,
 /* ── between the task and the engine ── */
 
 PyDoc_STRVAR(give_doc, "give($self, value, /)\n--\n\n"
-"Hand over the value that was asked for.");
+                       "Hand over the value that was asked for.");
 
 static PyObject *
 source_give(source *self, PyObject *value)
@@ -157,14 +157,14 @@ resolve_future(source *self)
 }
 
 PyDoc_STRVAR(asked_doc, "asked($self, /)\n--\n\n"
-"A future that is done when another value is wanted.");
+                        "A future that is done when another value is wanted.");
 
 static PyObject *
 source_asked(source *self, PyObject *Py_UNUSED(ignored))
 {
     fq_state *state = fq_state_of((PyObject *)self);
-    PyObject *future
-        = PyObject_CallMethodNoArgs(self->loop, state->str_create_future);
+    PyObject *future = PyObject_CallMethodNoArgs(self->loop,
+                                                 state->str_create_future);
     if (future == NULL)
         return NULL;
     Py_XSETREF(self->future, Py_NewRef(future));
@@ -235,8 +235,8 @@ fq_source_start(fq_state *state, fq_port_object *owner, fq_resolver *resolver,
     Py_DECREF(coroutine);
     if (self->task == NULL)
         goto fail;
-    added = PyObject_CallMethodOneArg(
-        self->task, state->str_add_done_callback, (PyObject *)self);
+    added = PyObject_CallMethodOneArg(self->task, state->str_add_done_callback,
+                                      (PyObject *)self);
     if (added == NULL)
         goto fail;
     Py_DECREF(added);
@@ -311,8 +311,8 @@ static PyType_Slot source_slots[] = {
 static PyType_Spec source_spec = {
     .name = "fraiseql_asgi._core.Source",
     .basicsize = sizeof(source),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC
-             | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE
+             | Py_TPFLAGS_DISALLOW_INSTANTIATION,
     .slots = source_slots,
 };
 
