@@ -9,6 +9,7 @@
 #include "graphql/errors.h"
 #include "graphql/lexer.h"
 #include "graphql/parser.h"
+#include "graphql/validator.h"
 #include "python/convert.h"
 #include "python/errors.h"
 #include "python/parts.h"
@@ -139,6 +140,113 @@ graphql_parse(PyObject *module, PyObject *arg)
         raise_request(state, status, &errors);
     fq_document_fini(&document);
     fq_gql_errors_fini(&errors);
+    return result;
+}
+
+/* -- validate ------------------------------------------------------------- */
+
+/* Raises ConfigError with all of |errors|, a line each: what and where. */
+static void
+raise_schema(fq_state *state, const fq_gql_errors *errors)
+{
+    fq_buf text = FQ_BUF_INIT;
+    for (const fq_gql_error *error = errors->head; error != NULL;
+         error = error->next) {
+        if (error != errors->head)
+            fq_buf_append_char(&text, '\n');
+        fq_buf_append_str(&text, error->message);
+        if (error->n_locations > 0)
+            fq_buf_append_format(&text, " (line %u, column %u)",
+                                 (unsigned)error->locations[0].line,
+                                 (unsigned)error->locations[0].column);
+    }
+    fq_buf_append_char(&text, '\0');
+    PyObject *context = Py_BuildValue("{s:s}", "setting", "schema");
+    if (fq_buf_status(&text) != FQ_OK)
+        PyErr_NoMemory();
+    else if (context != NULL)
+        fq_errors_raise_class(state->ConfigError, text.ptr, context);
+    Py_XDECREF(context);
+    fq_buf_fini(&text);
+}
+
+/* The schema of |sdl| with one reference, or NULL with an exception. */
+static fq_schema *
+get_schema(fq_state *state, PyObject *sdl)
+{
+    fq_gql_errors errors;
+    fq_gql_errors_init(&errors);
+    fq_schema *schema;
+    fq_status status = fq_schema_cache_get(state, sdl, &schema, &errors);
+    if (status == FQ_ERR_NOMEM)
+        PyErr_NoMemory();
+    else if (status != FQ_OK && errors.n_items > 0)
+        raise_schema(state, &errors);
+    fq_gql_errors_fini(&errors);
+    return schema;
+}
+
+/* The rules a list of names asks for; all for None. 0, or -1 with an
+ * exception. */
+static int
+get_rules(PyObject *names, fq_rule_set *prules)
+{
+    *prules = FQ_RULES_ALL;
+    if (names == Py_None)
+        return 0;
+    if (!PyList_Check(names)) {
+        PyErr_SetString(PyExc_TypeError, "rules must be a list or None");
+        return -1;
+    }
+    *prules = 0;
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(names); i++) {
+        fq_str name;
+        if (fq_convert_peek_str(PyList_GET_ITEM(names, i), "rule", &name) < 0)
+            return -1;
+        if (!fq_rule_set_add(prules, name)) {
+            PyErr_Format(PyExc_ValueError, "there is no rule %R",
+                         PyList_GET_ITEM(names, i));
+            return -1;
+        }
+    }
+    return 0;
+}
+
+PyDoc_STRVAR(validate_doc,
+             "graphql_validate(schema_sdl, document, rules=None, /)\n--\n\n"
+             "The errors of a document, see graphql.validate; `rules` names "
+             "those that look at it. Private.");
+
+static PyObject *
+graphql_validate(PyObject *module, PyObject *args)
+{
+    fq_state *state = fq_state_of_module(module);
+    PyObject *sdl, *source, *names = Py_None;
+    fq_str text;
+    fq_rule_set rules;
+    if (!PyArg_ParseTuple(args, "OO|O:graphql_validate", &sdl, &source, &names)
+        || fq_convert_peek_str(source, "document", &text) < 0
+        || get_rules(names, &rules) < 0)
+        return NULL;
+    fq_schema *schema = get_schema(state, sdl);
+    if (schema == NULL)
+        return NULL;
+    fq_gql_errors errors;
+    fq_gql_errors_init(&errors);
+    fq_document document;
+    fq_status status = parse(text, &document, &errors);
+    if (status == FQ_OK)
+        status = fq_document_link(&document);
+    if (status == FQ_OK)
+        status = fq_validate(&document, schema, rules, &errors);
+    PyObject *result = NULL;
+    if (status == FQ_ERR_NOMEM)
+        PyErr_NoMemory();
+    else
+        result = errors_to_list(state, &errors);
+    fq_document_fini(&document);
+    fq_gql_errors_fini(&errors);
+    fq_schema_unref(schema);
     return result;
 }
 
@@ -290,6 +398,7 @@ graphql_schema_errors(PyObject *module, PyObject *sdl)
 }
 
 static PyMethodDef graphql_functions[] = {
+    {"graphql_validate", graphql_validate, METH_VARARGS, validate_doc},
     {"graphql_schema_errors", graphql_schema_errors, METH_O,
      schema_errors_doc},
     {"graphql_parse", graphql_parse, METH_O, parse_doc},
