@@ -45,7 +45,7 @@ def make_schema(seed: int, group: int, is_first: bool) -> tuple[Schema, str]:
 def make(seed: int, index: int) -> Case:
     schema, sdl = make_schema(seed, index // GROUP, index % GROUP == 0)
     rng = random.Random(f"{seed}/case/{index}")
-    chaos = rng.choice((0.0, 0.0, 0.0, 0.02, 0.05))
+    chaos = rng.choice((0.0, 0.0, 0.0, 0.0, 0.02, 0.05, 0.15))
     document = DocumentMaker(rng, schema, chaos).make()
     source = text.join(rng, document.tokens)
     if rng.random() < 0.12:

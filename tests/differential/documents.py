@@ -60,6 +60,8 @@ class DocumentMaker:
         self.n_aliases = 0
         self.budget = rng.choice((4, 12, 30))
         self.literals = Literals(rng, schema, chaos)
+        #: How often a field takes one of few aliases, so that fields meet.
+        self.clashes = rng.choice((0.02, 0.02, 0.02, 0.3))
 
     def wrong(self) -> bool:
         return self.chaos > 0 and self.rng.random() < self.chaos
@@ -231,7 +233,7 @@ class DocumentMaker:
         return rng.choice(fitting) if fitting and self.chance(0.7) else type_
 
     def alias(self, has_args: bool) -> Tokens:
-        if self.wrong() or self.chance(0.02):
+        if self.wrong() or self.chance(self.clashes):
             return [self.rng.choice(ALIASES), ":"]
         if has_args or self.chance(0.15):
             self.n_aliases += 1
