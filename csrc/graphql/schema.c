@@ -16,7 +16,7 @@ static fq_status
 schema_new(fq_schema **pschema)
 {
     fq_arena arena;
-    fq_arena_init(&arena, 0);
+    fq_arena_init(&arena, FQ_SCHEMA_MEMORY_MAX);
     fq_schema *schema = FQ_ARENA_NEW(&arena, fq_schema);
     *pschema = schema;
     if (schema == NULL)

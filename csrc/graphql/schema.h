@@ -27,6 +27,10 @@
  * the defaults of their fields, so a small text can ask for much. */
 #define FQ_SCHEMA_DEFAULTS_MAX (16 * 1024 * 1024)
 
+/* Most memory one schema may hold: six times what the largest text makes of
+ * ordinary fields. Only types wrapped in lists a hundred times reach it. */
+#define FQ_SCHEMA_MEMORY_MAX (512 * 1024 * 1024)
+
 typedef struct fq_schema fq_schema;
 typedef struct fq_type fq_type;
 
@@ -164,8 +168,9 @@ struct fq_schema {
  * NULL. Errors, in the reference's words, places and order: FQ_ERR_SYNTAX (one
  * entry, code PARSE_ERROR), FQ_ERR_INVALID (entries with code
  * VALIDATION_ERROR, at most FQ_GQL_ERRORS_MAX; those of one stage only),
- * FQ_ERR_LIMIT (one entry, LIMIT_REACHED), FQ_ERR_NOMEM. Cost: O(bytes) but
- * for interfaces: O(fields of each interface of each type). */
+ * FQ_ERR_LIMIT (one entry, LIMIT_REACHED), FQ_ERR_NOMEM (also beyond
+ * FQ_SCHEMA_MEMORY_MAX). Cost: O(bytes) but for interfaces: O(fields of each
+ * interface of each type). */
 fq_status
 fq_schema_build(fq_str sdl, fq_schema **pschema, fq_gql_errors *errors);
 
