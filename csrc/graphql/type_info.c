@@ -154,15 +154,17 @@ enter_arguments(fq_type_walk *walk, const fq_ast_list *arguments,
 }
 
 static void
+enter_directive(fq_type_walk *walk, fq_ast_directive *directive)
+{
+    directive->def = fq_schema_directive(walk->schema, directive->name);
+    enter_arguments(walk, &directive->arguments, directive->def, walk->field);
+}
+
+static void
 enter_directives(fq_type_walk *walk, const fq_ast_list *directives)
 {
     FQ_AST_FOREACH(node, directives)
-    {
-        fq_ast_directive *directive = (fq_ast_directive *)node;
-        directive->def = fq_schema_directive(walk->schema, directive->name);
-        enter_arguments(walk, &directive->arguments, directive->def,
-                        walk->field);
-    }
+    enter_directive(walk, (fq_ast_directive *)node);
 }
 
 static void
@@ -236,15 +238,34 @@ enter_fragment(fq_type_walk *walk, fq_ast_fragment *fragment)
     enter_selections(walk, fragment->selection_set, type);
 }
 
+/* The directives that stand in |definition|; the list from |*pnext| on starts
+ * there or before, and moves on. */
+static void
+enter_type_system(fq_type_walk *walk, const fq_ast_node *definition,
+                  fq_ast_directive **pnext)
+{
+    fq_ast_directive *directive = *pnext;
+    while (directive != NULL && directive->node.start < definition->start)
+        directive = directive->next_directive;
+    while (directive != NULL && directive->node.start < definition->end) {
+        enter_directive(walk, directive);
+        directive = directive->next_directive;
+    }
+    *pnext = directive;
+}
+
 fq_status
 fq_type_info_enter(fq_document *document, const fq_schema *schema)
 {
     fq_type_walk walk = {.schema = schema, .arena = &document->arena};
     fq_map_init(&walk.lists);
     fq_map_init(&walk.non_nulls);
+    fq_ast_directive *directive = document->directives;
     FQ_AST_FOREACH(node, &document->definitions)
     {
-        if (node->kind == FQ_AST_OPERATION)
+        if (node->kind == FQ_AST_TYPE_SYSTEM)
+            enter_type_system(&walk, node, &directive);
+        else if (node->kind == FQ_AST_OPERATION)
             enter_operation(&walk, (fq_ast_operation *)node);
         else if (node->kind == FQ_AST_FRAGMENT)
             enter_fragment(&walk, (fq_ast_fragment *)node);

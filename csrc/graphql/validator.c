@@ -634,6 +634,40 @@ walk_children(fq_rule_walk *walk, const fq_ast_node *node)
     case FQ_AST_OBJECT:
         walk_list(walk, &((const fq_ast_value *)node)->items, node);
         break;
+    case FQ_AST_TYPE_SYSTEM: {
+        const fq_ast_type_system *definition = (const fq_ast_type_system *)
+            node;
+        walk_list(walk, &definition->interfaces, node);
+        walk_list(walk, &definition->arguments, node);
+        walk_list(walk, &definition->directives, node);
+        walk_list(walk, &definition->members, node);
+        break;
+    }
+    case FQ_AST_FIELD_DEFINITION: {
+        const fq_ast_field_definition *field
+            = (const fq_ast_field_definition *)node;
+        walk_list(walk, &field->arguments, node);
+        walk_node(walk, &field->type->node, node);
+        walk_list(walk, &field->directives, node);
+        break;
+    }
+    case FQ_AST_INPUT_DEFINITION: {
+        const fq_ast_input_definition *input
+            = (const fq_ast_input_definition *)node;
+        walk_node(walk, &input->type->node, node);
+        if (input->default_value != NULL)
+            walk_node(walk, &input->default_value->node, node);
+        walk_list(walk, &input->directives, node);
+        break;
+    }
+    case FQ_AST_ENUM_DEFINITION:
+        walk_list(walk, &((const fq_ast_enum_definition *)node)->directives,
+                  node);
+        break;
+    case FQ_AST_ROOT_DEFINITION:
+        walk_node(walk, &((const fq_ast_root_definition *)node)->type->node,
+                  node);
+        break;
     default:
         break;
     }
@@ -644,8 +678,10 @@ walk_node(fq_rule_walk *walk, const fq_ast_node *node,
           const fq_ast_node *parent)
 {
     fq_validation *validation = walk->validation;
-    if (parent != NULL && parent->kind == FQ_AST_DOCUMENT)
+    if (parent != NULL && parent->kind == FQ_AST_DOCUMENT) {
+        validation->definition = node;
         check_nesting(walk, node);
+    }
     for (size_t i = 0; i < walk->n_rules && !validation->is_aborted; i++) {
         fq_rule_cb enter_cb = walk->rules[i]->enter[node->kind];
         if (enter_cb != NULL)

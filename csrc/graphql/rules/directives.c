@@ -15,6 +15,12 @@ fq_ast_directives(const fq_ast_node *node)
         return &((const fq_ast_fragment *)node)->directives;
     case FQ_AST_TYPE_SYSTEM:
         return &((const fq_ast_type_system *)node)->directives;
+    case FQ_AST_FIELD_DEFINITION:
+        return &((const fq_ast_field_definition *)node)->directives;
+    case FQ_AST_INPUT_DEFINITION:
+        return &((const fq_ast_input_definition *)node)->directives;
+    case FQ_AST_ENUM_DEFINITION:
+        return &((const fq_ast_enum_definition *)node)->directives;
     case FQ_AST_VARIABLE_DEFINITION:
         return &((const fq_ast_variable_definition *)node)->directives;
     case FQ_AST_FIELD:

@@ -4,6 +4,7 @@
  * cannot be executed anyway. Cost: an error compares its name with all. */
 #include "base/buf.h"
 #include "graphql/rules/rules.h"
+#include "graphql/schemaless.h"
 #include "graphql/suggestion.h"
 
 /* The next definition of a type from |node| on, or NULL. */
@@ -34,6 +35,22 @@ is_defined_here(const fq_validation *validation, fq_str name)
     return false;
 }
 
+/* Within definitions of the type system the built-in scalars are known, which
+ * a schema that does not use them does not have. */
+static const fq_schema *
+standard_types(const fq_validation *validation)
+{
+    return validation->definition->kind == FQ_AST_TYPE_SYSTEM ? &fq_schemaless
+                                                              : NULL;
+}
+
+static void
+offer_types(fq_suggestion *suggestion, const fq_schema *schema)
+{
+    for (uint32_t i = 0; i < schema->n_types; i++)
+        fq_suggestion_offer(suggestion, schema->types[i]->name);
+}
+
 static void
 report(fq_validation *validation, const fq_ast_type *type)
 {
@@ -41,8 +58,9 @@ report(fq_validation *validation, const fq_ast_type *type)
     fq_buf message;
     fq_suggestion_init(&suggestion, type->name);
     fq_buf_init(&message);
-    for (uint32_t i = 0; i < validation->schema->n_types; i++)
-        fq_suggestion_offer(&suggestion, validation->schema->types[i]->name);
+    offer_types(&suggestion, validation->schema);
+    if (standard_types(validation) != NULL)
+        offer_types(&suggestion, standard_types(validation));
     const fq_ast_node *node = validation->document->definitions.first;
     const fq_ast_type_system *definition;
     for (; (definition = next_definition(node)) != NULL;
@@ -63,7 +81,9 @@ enter_named_type(fq_validation *validation, void *state,
 {
     (void)state, (void)parent;
     const fq_ast_type *type = (const fq_ast_type *)node;
+    const fq_schema *standard = standard_types(validation);
     if (fq_schema_type(validation->schema, type->name) == NULL
+        && (standard == NULL || fq_schema_type(standard, type->name) == NULL)
         && !is_defined_here(validation, type->name))
         report(validation, type);
 }

@@ -58,6 +58,7 @@ typedef struct fq_validation {
     fq_status status;           /* FQ_ERR_NOMEM: likewise */
     fq_arena arena;             /* for the rules; dies with the validation */
     bool has_type_system;       /* not all definitions are executable */
+    const fq_ast_node *definition; /* the one being walked */
     const fq_type *parent_type; /* of the selection set being walked */
     size_t n_work_left;         /* of FQ_FRAGMENT_WORK_MAX */
     fq_definition *fragments;   /* by index */

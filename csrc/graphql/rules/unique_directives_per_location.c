@@ -133,6 +133,9 @@ const fq_rule fq_rule_unique_directives_per_location = {
         [FQ_AST_FIELD] = enter_any,
         [FQ_AST_FRAGMENT_SPREAD] = enter_any,
         [FQ_AST_INLINE_FRAGMENT] = enter_any,
+        [FQ_AST_FIELD_DEFINITION] = enter_any,
+        [FQ_AST_INPUT_DEFINITION] = enter_any,
+        [FQ_AST_ENUM_DEFINITION] = enter_any,
         [FQ_AST_TYPE_SYSTEM] = enter_type_system,
     },
 };
