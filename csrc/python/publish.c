@@ -71,7 +71,7 @@ copy_event(fq_state *state, PyObject *object, size_t max_bytes,
     fq_error error = {.status = FQ_OK};
     fq_status status = fq_event_new(
         fq_rcbuf_str(parts.channel), fq_rcbuf_str(parts.event_type),
-        fq_rcbuf_str(parts.data), fq_clock_wall_ns(), max_bytes, pevent,
+        fq_rcbuf_str(parts.data), parts.created_at_ns, max_bytes, pevent,
         &error);
     if (status == FQ_OK)
         return 0;
