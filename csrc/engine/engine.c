@@ -227,9 +227,13 @@ engine_subscribe(fq_engine *engine, fq_sink *sink,
     fq_plan *plan = NULL;
     fq_binding binding = {0};
     fq_field spec = {0};
+    fq_plan_request request = {
+        .query = args->query,
+        .operation_name = args->operation_name,
+        .label = args->operation_label,
+    };
     fq_status status = fq_plan_cache_get(
-        engine->plans, args->query, args->operation_name,
-        args->operation_label, &engine->limits.document, &plan, errors);
+        engine->plans, &request, &engine->limits.document, &plan, errors);
     FQ_METRIC_SET(engine->metrics, plans_cached,
                   fq_plan_cache_n_plans(engine->plans));
     if (status == FQ_OK)

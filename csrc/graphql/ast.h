@@ -117,7 +117,6 @@ typedef struct fq_ast_directive {
     fq_ast_node node;
     fq_str name; /* without the @ */
     fq_ast_list arguments;
-    int32_t bit; /* of a plan's conditions; see plan.c */
     const struct fq_directive_def *def;
     struct fq_ast_directive *next_directive; /* the document's next */
 } fq_ast_directive;

@@ -176,6 +176,10 @@ write_error(const fq_gql_error *error, fq_buf *buf)
     }
     if (error->n_locations > 0)
         fq_buf_append_char(buf, ']');
+    if (error->path.ptr != NULL) {
+        fq_buf_append_str(buf, FQ_STR_LIT(",\"path\":"));
+        fq_buf_append_str(buf, error->path);
+    }
     if (error->code != NULL) {
         fq_buf_append_str(buf, FQ_STR_LIT(",\"extensions\":{\"code\":"));
         fq_json_write_str(buf, fq_str_of(error->code));

@@ -26,6 +26,7 @@ typedef struct fq_gql_error {
     fq_str message;
     fq_gql_location *locations;
     size_t n_locations;
+    fq_str path;      /* as JSON, in the arena; ptr NULL: none */
     const char *code; /* `extensions.code`, a literal; NULL: no extensions */
 } fq_gql_error;
 
@@ -66,8 +67,8 @@ fq_gql_error_locate(fq_gql_errors *errors, fq_gql_error *error, fq_str source,
 fq_gql_location
 fq_gql_locate(fq_str source, size_t offset);
 
-/* Writes `[{"message":…,"locations":[…],"extensions":{"code":…}}, …]`;
- * members without content are left out. */
+/* Writes `[{"message":…,"locations":[…],"path":[…],"extensions":{"code":…}},
+ * …]`; members without content are left out. */
 void
 fq_gql_errors_write(const fq_gql_errors *errors, fq_buf *buf);
 

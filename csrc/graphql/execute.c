@@ -18,24 +18,31 @@ fq_status
 fq_execute(const fq_execution *execution, fq_buf *buf, fq_gql_errors *errors)
 {
     fq_plan *plan = NULL;
-    fq_binding binding = {0};
-    fq_status status = fq_plan_compile(execution->document,
-                                       execution->operation_name, false, NULL,
-                                       &plan, errors);
+    fq_plan_variant *variant = NULL;
+    fq_plan_request request = {
+        .schema = execution->schema,
+        .query = execution->document,
+        .operation_name = execution->operation_name,
+    };
+    fq_status status;
+    if (execution->schema != NULL)
+        status = fq_plan_compile_unchecked(&request, &plan, errors);
+    else
+        status = fq_plan_compile(&request, NULL, &plan, errors);
     if (status == FQ_ERR_SYNTAX)
         return status;
     if (status == FQ_OK)
-        status = fq_plan_bind(plan, execution->variables, &binding, errors);
+        status = fq_plan_bind_variant(plan, execution->variables, &variant,
+                                      errors);
     if (status == FQ_OK) {
-        status = fq_plan_variant_project(binding.variant, execution->data,
-                                         buf);
+        status = fq_plan_variant_project(variant, execution->data, buf);
         fq_buf_append_char(buf, '}');
         if (status == FQ_OK)
             status = fq_buf_status(buf);
     } else if (errors->status == FQ_OK && status != FQ_ERR_NOMEM) {
         status = write_request_errors(errors, buf);
     }
-    fq_binding_fini(&binding);
+    fq_plan_variant_unref(variant);
     fq_plan_unref(plan);
     return status;
 }

@@ -15,7 +15,7 @@
 
 typedef struct fq_execution {
     fq_schema *schema;     /* borrowed; NULL: schemaless */
-    fq_str document;       /* the text; it is parsed, but not validated */
+    fq_str document;       /* the text; with a schema it is not validated */
     fq_str operation_name; /* ptr NULL: the document's only operation */
     yyjson_val *variables; /* an object; NULL: none */
     yyjson_val *data;      /* the value of every root field; NULL: null */

@@ -6,10 +6,12 @@
 #include "base/buf.h"
 #include "graphql/print.h"
 #include "graphql/suggestion.h"
+#include "graphql/variables.h"
 
 typedef struct fq_literal_check {
     fq_input_literal_cb error_cb;
     void *arg;
+    const fq_variable_states *variables; /* NULL: not known yet */
     fq_buf path;
     bool has_errors;
     bool is_done;
@@ -143,6 +145,75 @@ report_one_of(fq_literal_check *check, const fq_ast_value *literal,
     report(check, &message, &literal->node);
 }
 
+/* Reports that the value of |variable|, which |type| wants, is null or that it
+ * has none. */
+static void
+report_variable(fq_literal_check *check, const fq_ast_value *variable,
+                const fq_type *type, bool is_null)
+{
+    fq_buf message;
+    fq_buf_init(&message);
+    fq_buf_append_format(&message,
+                         "Expected variable '$%.*s' provided to %stype '%.*s' "
+                         "%s.",
+                         FQ_STR_FMT(variable->text),
+                         is_null ? "non-null " : "", FQ_STR_FMT(type->name),
+                         is_null ? "not to be None"
+                                 : "to provide a runtime value");
+    report(check, &message, &variable->node);
+}
+
+static void
+check_variable(fq_literal_check *check, const fq_ast_value *variable,
+               const fq_type *type)
+{
+    if (check->variables == NULL || type->kind != FQ_TYPE_NON_NULL)
+        return;
+    fq_variable_state state = fq_variable_states_get(check->variables,
+                                                     variable->text);
+    if (state == FQ_VARIABLE_NONE || state == FQ_VARIABLE_NULL)
+        report_variable(check, variable, type, state == FQ_VARIABLE_NULL);
+}
+
+/* The same for the field |name| of |object|, which must have one. */
+static void
+check_one_of_variable(fq_literal_check *check, const fq_ast_value *object,
+                      const fq_type *type, const fq_ast_argument *field,
+                      fq_variable_state state)
+{
+    if (state != FQ_VARIABLE_NONE && state != FQ_VARIABLE_NULL)
+        return;
+    fq_buf message;
+    fq_buf_init(&message);
+    fq_buf_append_format(&message,
+                         "Expected variable '$%.*s' provided to field '%.*s' "
+                         "for OneOf Input Object type '%.*s' %s.",
+                         FQ_STR_FMT(field->value->text),
+                         FQ_STR_FMT(field->name), FQ_STR_FMT(type->name),
+                         state == FQ_VARIABLE_NULL
+                             ? "not to be None"
+                             : "to provide a runtime value");
+    report(check, &message, &object->node);
+}
+
+/* Looks at a variable given for field |def| of |object|. False: the field is
+ * as if it had not been given. */
+static bool
+check_field_variable(fq_literal_check *check, const fq_ast_value *object,
+                     const fq_type *type, const fq_ast_argument *field,
+                     const fq_input_def *def)
+{
+    if (check->variables == NULL || field->value->node.kind != FQ_AST_VARIABLE)
+        return true;
+    fq_variable_state state = fq_variable_states_get(check->variables,
+                                                     field->value->text);
+    if (type->is_one_of) {
+        check_one_of_variable(check, object, type, field, state);
+        return true;
+    }
+    return state != FQ_VARIABLE_NONE || fq_input_def_is_required(def);
+}
+
 /* |literal| below `.name` of what the path leads to. */
 static void
 check_field(fq_literal_check *check, const fq_ast_argument *field,
@@ -192,10 +263,12 @@ check_object(fq_literal_check *check, fq_ast_value *literal,
         const fq_input_def *def = &type->input_fields[i];
         const fq_ast_argument *field = fq_input_literal_field(literal,
                                                               def->name);
-        if (field != NULL)
+        if (field == NULL) {
+            if (fq_input_def_is_required(def))
+                report_missing(check, literal, type, def);
+        } else if (check_field_variable(check, literal, type, field, def)) {
             check_field(check, field, def);
-        else if (fq_input_def_is_required(def))
-            report_missing(check, literal, type, def);
+        }
     }
     FQ_AST_FOREACH(node, &literal->items)
     {
@@ -269,8 +342,12 @@ static void
 check_value(fq_literal_check *check, fq_ast_value *literal,
             const fq_type *type)
 {
-    if (check->is_done || literal->node.kind == FQ_AST_VARIABLE)
+    if (check->is_done)
         return;
+    if (literal->node.kind == FQ_AST_VARIABLE) {
+        check_variable(check, literal, type);
+        return;
+    }
     if (type->kind == FQ_TYPE_NON_NULL) {
         if (literal->node.kind == FQ_AST_NULL) {
             report_null(check, literal, type);
@@ -296,7 +373,19 @@ fq_status
 fq_input_literal_check(fq_ast_value *literal, const fq_type *type,
                        fq_input_literal_cb error_cb, void *arg)
 {
-    fq_literal_check check = {.error_cb = error_cb, .arg = arg};
+    return fq_input_literal_check_bound(literal, type, NULL, error_cb, arg);
+}
+
+fq_status
+fq_input_literal_check_bound(fq_ast_value *literal, const fq_type *type,
+                             const fq_variable_states *variables,
+                             fq_input_literal_cb error_cb, void *arg)
+{
+    fq_literal_check check = {
+        .error_cb = error_cb,
+        .arg = arg,
+        .variables = variables,
+    };
     fq_buf_init(&check.path);
     check_value(&check, literal, type);
     fq_buf_fini(&check.path);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Literals as values of an input type (GraphQL Sep 2025 3.10, 5.6): what is
- * wrong with one, in the reference's words. Variables in it are not looked at:
- * their values are checked where they come from. One thread at a time. */
+ * wrong with one, in the reference's words. The values of variables in it are
+ * checked where they come from. One thread at a time. */
 #ifndef FQ_GRAPHQL_INPUT_LITERAL_H
 #define FQ_GRAPHQL_INPUT_LITERAL_H
 
@@ -11,6 +11,8 @@
 #include "base/str.h"
 #include "graphql/ast.h"
 #include "graphql/schema.h"
+
+struct fq_variable_states;
 
 /* Gets what is wrong: |path| leads to the value, as in `.tags[0]`, and is
  * empty for the literal itself; |node| is where it stands, or NULL when the
@@ -27,6 +29,13 @@ typedef bool (*fq_input_literal_cb)(void *arg, fq_str message, fq_str path,
 fq_status
 fq_input_literal_check(fq_ast_value *literal, const fq_type *type,
                        fq_input_literal_cb error_cb, void *arg);
+
+/* The same where the variables in |literal| are known as far as |variables|
+ * says, when a request is executed; those of |literal| itself included. */
+fq_status
+fq_input_literal_check_bound(fq_ast_value *literal, const fq_type *type,
+                             const struct fq_variable_states *variables,
+                             fq_input_literal_cb error_cb, void *arg);
 
 /* The field of |object|, a literal, named |name|: the last one; or NULL. */
 const fq_ast_argument *

@@ -2,11 +2,12 @@
 /* Compiling and binding. One thread at a time.
  *
  * All a plan knows is in its document's arena. What may differ between two
- * subscribers of one plan is which @skip and @include hold, and that depends
- * on the values of the variables they name: each such variable is one bit, and
- * a combination of bits is one variant. The plan keeps weak links to the
- * variants somebody holds, so that subscribers with equal bits share one; a
- * variant holds the plan. */
+ * subscribers of one plan is which @skip and @include hold and which arguments
+ * are bad. That depends on some of the variables, and of each only on whether
+ * it is true, false, null or not there: its state, two bits. A combination of
+ * states is one variant; variables that decide nothing are in one state for
+ * all. The plan keeps weak links to the variants somebody holds, so that
+ * subscribers with equal states share one; a variant holds the plan. */
 #include "graphql/plan.h"
 
 #include <string.h>
@@ -14,8 +15,11 @@
 #include "base/alloc.h"
 #include "base/check.h"
 #include "base/list.h"
+#include "graphql/arguments.h"
+#include "graphql/completion.h"
 #include "graphql/parser.h"
 #include "graphql/projection.h"
+#include "graphql/type_info.h"
 #include "graphql/validator.h"
 #include "graphql/variables.h"
 #include "json/writer.h"
@@ -35,11 +39,15 @@ struct fq_plan {
     uint32_t n_refs;
     uint32_t n_conditions;
     fq_document document;
+    fq_schema *schema; /* one reference, or NULL */
     const fq_ast_operation *operation;
-    const fq_ast_field *root;      /* the first field of the operation */
-    fq_plan_condition *conditions; /* by bit */
+    const fq_ast_field *root; /* the first field of the operation; NULL: the
+                               * document was not validated */
+    const fq_field_def *root_def;  /* NULL: unknown */
+    fq_plan_condition *conditions; /* one per variable */
+    bool *decides; /* by place of a variable: its state matters */
     fq_variable_table variables;
-    fq_collect_scratch scratch;
+    fq_projection_source source;
     fq_list variants; /* weak, fq_plan_variant.node */
     size_t n_variants;
 };
@@ -50,7 +58,7 @@ struct fq_plan_variant {
     fq_list node;  /* in plan->variants, or alone */
     fq_plan_share share;
     fq_projection projection;
-    uint64_t bits[]; /* values of the plan's conditions */
+    uint64_t states[]; /* of the plan's variables */
 };
 
 /* What a selection costs with its fragments expanded. */
@@ -60,17 +68,10 @@ typedef struct fq_cost {
     bool is_known;
 } fq_cost;
 
-static size_t
-n_words(const fq_plan *plan)
-{
-    return ((size_t)plan->n_conditions + 63) / 64;
-}
-
 /* Walks what |operation| reaches, each fragment once. */
 typedef struct fq_plan_walk {
     fq_plan *plan;
     fq_cost *fragments; /* by index */
-    uint32_t *bit_of;   /* by place of a variable: its bit plus one, or 0 */
 } fq_plan_walk;
 
 static size_t
@@ -79,33 +80,34 @@ add_saturating(size_t a, size_t b)
     return a <= SIZE_MAX - b ? a + b : SIZE_MAX;
 }
 
-/* Gives the condition of each @skip and @include in |directives| its bit. */
+/* Notes the variable that |directive| depends on. */
+static void
+note_condition(fq_plan *plan, const fq_ast_directive *directive)
+{
+    /* Validation leaves @skip and @include their one argument; a directive of
+     * another name that makes variants of its own does no harm. */
+    const fq_ast_argument *argument = (const fq_ast_argument *)
+                                          directive->arguments.first;
+    if (argument == NULL || argument->value->node.kind != FQ_AST_VARIABLE
+        || (!fq_str_eq(directive->name, FQ_STR_LIT("skip"))
+            && !fq_str_eq(directive->name, FQ_STR_LIT("include"))))
+        return;
+    uint32_t place = fq_variable_table_find(&plan->variables,
+                                            argument->value->text);
+    if (place == UINT32_MAX || plan->decides[place])
+        return;
+    plan->decides[place] = true;
+    plan->conditions[plan->n_conditions++] = (fq_plan_condition){
+        .variable = place,
+        .use = argument->value,
+    };
+}
+
 static void
 walk_directives(fq_plan_walk *walk, const fq_ast_list *directives)
 {
-    fq_plan *plan = walk->plan;
     FQ_AST_FOREACH(node, directives)
-    {
-        fq_ast_directive *directive = (fq_ast_directive *)node;
-        directive->bit = -1;
-        /* Validation leaves @skip and @include their one argument. */
-        const fq_ast_argument *argument = (const fq_ast_argument *)
-                                              directive->arguments.first;
-        if (argument == NULL || argument->value->node.kind != FQ_AST_VARIABLE)
-            continue;
-        uint32_t place = fq_variable_table_find(&plan->variables,
-                                                argument->value->text);
-        if (place == UINT32_MAX)
-            continue;
-        if (walk->bit_of[place] == 0) {
-            plan->conditions[plan->n_conditions++] = (fq_plan_condition){
-                .variable = place,
-                .use = argument->value,
-            };
-            walk->bit_of[place] = plan->n_conditions;
-        }
-        directive->bit = (int32_t)walk->bit_of[place] - 1;
-    }
+    note_condition(walk->plan, (const fq_ast_directive *)node);
 }
 
 static fq_cost
@@ -171,17 +173,12 @@ static fq_status
 plan_walk(fq_plan *plan, const fq_document_limits *limits,
           fq_gql_errors *errors)
 {
-    fq_arena *arena = &plan->document.arena;
-    uint32_t n_variables = plan->variables.n_items;
     fq_plan_walk walk = {
         .plan = plan,
-        .fragments = FQ_ARENA_NEW_N(arena, fq_cost,
+        .fragments = FQ_ARENA_NEW_N(&plan->document.arena, fq_cost,
                                     plan->document.n_fragments),
-        .bit_of = FQ_ARENA_NEW_N(arena, uint32_t, n_variables),
     };
-    plan->conditions = FQ_ARENA_NEW_N(arena, fq_plan_condition, n_variables);
-    if (walk.fragments == NULL || walk.bit_of == NULL
-        || plan->conditions == NULL)
+    if (walk.fragments == NULL)
         return FQ_ERR_NOMEM;
     fq_cost cost = walk_set(&walk, plan->operation->selection_set);
     if (limits == NULL)
@@ -195,6 +192,56 @@ plan_walk(fq_plan *plan, const fq_document_limits *limits,
                           "Operation selects more than %zu fields.",
                           limits->max_fields);
     return FQ_OK;
+}
+
+/* Notes the variables in |value| that are bad where |type| (NULL: unknown) is
+ * expected when they are null or have no value. */
+static void
+note_value(fq_plan *plan, const fq_ast_value *value, const fq_type *type)
+{
+    if (value->node.kind == FQ_AST_VARIABLE) {
+        uint32_t place = fq_variable_table_find(&plan->variables, value->text);
+        if (place != UINT32_MAX
+            && (type == NULL || type->kind == FQ_TYPE_NON_NULL))
+            plan->decides[place] = true;
+        return;
+    }
+    if (type != NULL)
+        type = fq_type_nullable(type);
+    if (value->node.kind == FQ_AST_LIST) {
+        const fq_type *item = type;
+        if (type != NULL && type->kind == FQ_TYPE_LIST)
+            item = type->of;
+        FQ_AST_FOREACH(node, &value->items)
+        note_value(plan, (const fq_ast_value *)node, item);
+    } else if (value->node.kind == FQ_AST_OBJECT) {
+        bool is_input = type != NULL
+                        && type->named->kind == FQ_TYPE_INPUT_OBJECT;
+        FQ_AST_FOREACH(node, &value->items)
+        {
+            const fq_ast_argument *field = (const fq_ast_argument *)node;
+            const fq_type *expected = type;
+            if (is_input)
+                expected = type->named->is_one_of || field->def == NULL
+                               ? NULL
+                               : field->def->type;
+            note_value(plan, field->value, expected);
+        }
+    }
+}
+
+/* With a schema: notes the variables that can make arguments bad. */
+static void
+plan_note_arguments(fq_plan *plan)
+{
+    for (const fq_ast_field *field = plan->document.fields; field != NULL;
+         field = field->next_field)
+        FQ_AST_FOREACH(node, &field->arguments)
+        {
+            const fq_ast_argument *argument = (const fq_ast_argument *)node;
+            note_value(plan, argument->value,
+                       argument->def != NULL ? argument->def->type : NULL);
+        }
 }
 
 /* Finds the operation to run (Sep 2025 6.1, GetOperation), with the
@@ -262,43 +309,114 @@ static void
 plan_free(fq_plan *plan)
 {
     FQ_CHECK(fq_list_is_empty(&plan->variants));
+    fq_schema_unref(plan->schema);
     fq_variable_table_fini(&plan->variables);
     fq_document_fini(&plan->document);
     fq_free(plan);
 }
 
-fq_status
-fq_plan_compile(fq_str query, fq_str operation_name, bool label,
-                const fq_document_limits *limits, fq_plan **pplan,
-                fq_gql_errors *errors)
+static fq_status
+plan_new(const fq_plan_request *request, fq_plan **pplan)
 {
-    *pplan = NULL;
-    fq_plan *plan = fq_alloc_zero(sizeof(*plan));
+    fq_plan *plan = *pplan = fq_alloc_zero(sizeof(*plan));
     if (plan == NULL)
         return FQ_ERR_NOMEM;
     plan->n_refs = 1;
     fq_list_init(&plan->variants);
-    fq_status status = fq_parse(query, limits, &plan->document, errors);
+    if (request->schema != NULL)
+        plan->schema = fq_schema_ref(request->schema);
+    return FQ_OK;
+}
+
+/* Chooses the operation and makes what depends on it alone. */
+static fq_status
+plan_prepare(fq_plan *plan, const fq_plan_request *request,
+             fq_gql_errors *errors)
+{
+    fq_status status = plan_choose(plan, request->operation_name,
+                                   request->label, errors);
+    if (status == FQ_OK)
+        status = fq_variable_table_init(&plan->variables, &plan->document,
+                                        plan->operation, plan->schema);
+    if (status != FQ_OK)
+        return status;
+    plan->source = (fq_projection_source){
+        .document = &plan->document,
+        .operation = plan->operation,
+        .schema = plan->schema,
+        .variables = &plan->variables,
+    };
+    uint32_t n_variables = plan->variables.n_items;
+    plan->decides = FQ_ARENA_NEW_N(&plan->document.arena, bool, n_variables);
+    plan->conditions = FQ_ARENA_NEW_N(&plan->document.arena, fq_plan_condition,
+                                      n_variables);
+    if (plan->decides == NULL || plan->conditions == NULL)
+        return FQ_ERR_NOMEM;
+    return fq_collect_scratch_init(&plan->source.scratch, &plan->document);
+}
+
+/* Hands |plan| out if |status| is FQ_OK, else frees it. */
+static fq_status
+plan_finish(fq_plan *plan, fq_status status, fq_plan **pplan)
+{
+    *pplan = status == FQ_OK ? plan : NULL;
+    if (status != FQ_OK)
+        plan_free(plan);
+    return status;
+}
+
+fq_status
+fq_plan_compile(const fq_plan_request *request,
+                const fq_document_limits *limits, fq_plan **pplan,
+                fq_gql_errors *errors)
+{
+    fq_plan *plan;
+    *pplan = NULL;
+    fq_status status = plan_new(request, &plan);
+    if (status != FQ_OK)
+        return status;
+    status = fq_parse(request->query, limits, &plan->document, errors);
     if (status == FQ_OK)
         status = fq_document_link(&plan->document);
     if (status == FQ_OK)
-        status = fq_validate(&plan->document, NULL, FQ_RULES_ALL, errors);
+        status = fq_validate(&plan->document, plan->schema, FQ_RULES_ALL,
+                             errors);
     if (status == FQ_OK)
-        status = plan_choose(plan, operation_name, label, errors);
-    if (status == FQ_OK)
-        status = fq_variable_table_init(&plan->variables, &plan->document,
-                                        plan->operation);
+        status = plan_prepare(plan, request, errors);
     if (status == FQ_OK)
         status = plan_walk(plan, limits, errors);
-    if (status == FQ_OK)
-        status = fq_collect_scratch_init(&plan->scratch, &plan->document);
-    if (status != FQ_OK) {
-        plan_free(plan);
-        return status;
+    if (status == FQ_OK) {
+        plan->root = first_field(plan->operation->selection_set);
+        plan->root_def = plan->root->def;
+        if (plan->schema != NULL)
+            plan_note_arguments(plan);
     }
-    plan->root = first_field(plan->operation->selection_set);
-    *pplan = plan;
-    return FQ_OK;
+    return plan_finish(plan, status, pplan);
+}
+
+fq_status
+fq_plan_compile_unchecked(const fq_plan_request *request, fq_plan **pplan,
+                          fq_gql_errors *errors)
+{
+    FQ_CHECK(request->schema != NULL);
+    fq_plan *plan;
+    *pplan = NULL;
+    fq_status status = plan_new(request, &plan);
+    if (status != FQ_OK)
+        return status;
+    status = fq_parse(request->query, NULL, &plan->document, errors);
+    if (status == FQ_OK)
+        status = fq_document_link(&plan->document);
+    if (status == FQ_OK)
+        status = fq_type_info_enter(&plan->document, plan->schema);
+    if (status == FQ_ERR_LIMIT && errors->n_items == 0)
+        fq_gql_errors_add(errors, "LIMIT_REACHED",
+                          "Variables have too many types.");
+    if (status == FQ_OK)
+        status = plan_prepare(plan, request, errors);
+    for (uint32_t i = 0; status == FQ_OK && i < plan->variables.n_items; i++)
+        plan->decides[i] = true;
+    return plan_finish(plan, status, pplan);
 }
 
 fq_plan *
@@ -333,6 +451,13 @@ fq_plan_root_key(const fq_plan *plan)
     return fq_ast_field_key(plan->root);
 }
 
+/* Bytes of a variant's states. */
+static size_t
+states_size(const fq_plan *plan)
+{
+    return fq_variable_states_n_words(&plan->variables) * sizeof(uint64_t);
+}
+
 size_t
 fq_plan_n_bytes(const fq_plan *plan)
 {
@@ -341,7 +466,7 @@ fq_plan_n_bytes(const fq_plan *plan)
     {
         const fq_plan_variant *variant = FQ_CONTAINER_OF(node, fq_plan_variant,
                                                          node);
-        n_bytes += sizeof(*variant) + n_words(plan) * sizeof(uint64_t)
+        n_bytes += sizeof(*variant) + states_size(plan)
                    + variant->projection.memo.n_bytes;
     }
     return n_bytes;
@@ -365,19 +490,19 @@ fail_condition(const fq_plan *plan, const fq_plan_condition *condition,
                         condition->use->node.start);
 }
 
-/* Fills |bits| from the coerced variables. */
+/* Without a schema: every condition must be true or false. With one that is a
+ * matter of what is around it, see shape.h. */
 static fq_status
-decide_conditions(const fq_plan *plan, const fq_variable_values *values,
-                  uint64_t *bits, fq_gql_errors *errors)
+check_conditions(const fq_plan *plan, const fq_variable_values *values,
+                 fq_gql_errors *errors)
 {
     size_t n_before = errors->n_items;
-    for (uint32_t bit = 0; bit < plan->n_conditions; bit++) {
-        const fq_plan_condition *condition = &plan->conditions[bit];
+    for (uint32_t i = 0; i < plan->n_conditions; i++) {
+        const fq_plan_condition *condition = &plan->conditions[i];
         struct fq_variable_span span = values->spans[condition->variable];
         fq_str text = fq_str_make(values->json.ptr + span.start, span.len);
-        if (fq_str_eq(text, FQ_STR_LIT("true")))
-            bits[bit / 64] |= UINT64_C(1) << (bit % 64);
-        else if (!fq_str_eq(text, FQ_STR_LIT("false")))
+        if (!fq_str_eq(text, FQ_STR_LIT("true"))
+            && !fq_str_eq(text, FQ_STR_LIT("false")))
             fail_condition(plan, condition,
                            fq_str_eq(text, FQ_STR_LIT("null")), errors);
     }
@@ -386,31 +511,36 @@ decide_conditions(const fq_plan *plan, const fq_variable_values *values,
     return errors->n_items == n_before ? FQ_OK : FQ_ERR_INVALID;
 }
 
-/* A variant with zeroed bits that is in no list. */
+/* A variant of these values that is in no list. */
 static fq_plan_variant *
-variant_new(fq_plan *plan)
+variant_new(fq_plan *plan, const fq_variable_values *values)
 {
-    fq_plan_variant *variant = fq_alloc_zero(
-        sizeof(*variant) + n_words(plan) * sizeof(variant->bits[0]));
+    fq_plan_variant *variant = fq_alloc_zero(sizeof(*variant)
+                                             + states_size(plan));
     if (variant == NULL)
         return NULL;
     variant->n_refs = 1;
     variant->plan = fq_plan_ref(plan);
     fq_list_init(&variant->node);
-    fq_projection_init(&variant->projection, plan->operation, &plan->scratch,
-                       variant->bits);
+    for (uint32_t i = 0; i < plan->variables.n_items; i++)
+        if (plan->decides[i])
+            variant->states[i / 32]
+                |= (uint64_t)fq_variable_values_state(values, i)
+                   << (i % 32 * 2);
+    fq_projection_init(&variant->projection, &plan->source, variant->states);
     return variant;
 }
 
-/* The plan's variant with the bits of |variant|, which it consumes. */
+/* The plan's variant in the states of |variant|, which it consumes. */
 static fq_plan_variant *
 variant_share(fq_plan *plan, fq_plan_variant *variant)
 {
-    size_t n_bytes = n_words(plan) * sizeof(variant->bits[0]);
+    size_t n_bytes = states_size(plan);
     FQ_LIST_FOREACH(node, &plan->variants)
     {
         fq_plan_variant *known = FQ_CONTAINER_OF(node, fq_plan_variant, node);
-        if (n_bytes > 0 && memcmp(known->bits, variant->bits, n_bytes) != 0)
+        if (n_bytes > 0
+            && memcmp(known->states, variant->states, n_bytes) != 0)
             continue;
         fq_plan_variant_unref(variant);
         return fq_plan_variant_ref(known);
@@ -422,15 +552,66 @@ variant_share(fq_plan *plan, fq_plan_variant *variant)
     return variant;
 }
 
+/* The path of the root field, `["key"]`, for |error|. */
+static void
+set_root_path(const fq_plan *plan, fq_gql_errors *errors, fq_gql_error *error)
+{
+    if (error == NULL)
+        return;
+    fq_str key = fq_plan_root_key(plan);
+    char *path = fq_arena_alloc(&errors->arena, key.len + 4);
+    if (path == NULL) {
+        errors->status = FQ_ERR_NOMEM;
+        return;
+    }
+    memcpy(path, "[\"", 2);
+    memcpy(path + 2, key.ptr, key.len);
+    memcpy(path + 2 + key.len, "\"]", 2);
+    error->path = fq_str_make(path, key.len + 4);
+}
+
+/* With a schema: checks the arguments of the root field. */
 static fq_status
-bind_args(const fq_plan *plan, const fq_variable_values *values,
+check_args(const fq_plan_variant *variant, fq_gql_errors *errors)
+{
+    const fq_plan *plan = variant->plan;
+    fq_argument_fault fault;
+    fq_status status = fq_arguments_check(
+        plan->root_def->args, plan->root_def->n_args, &plan->root->arguments,
+        &plan->root->node, &variant->projection.variables, &fault);
+    if (status == FQ_ERR_INVALID) {
+        fq_gql_error *error = fq_gql_errors_add_str(
+            errors, NULL, fq_buf_str(&fault.message));
+        if (fault.node != NULL)
+            fq_gql_error_locate(errors, error, plan->document.source,
+                                fault.node->start);
+        set_root_path(plan, errors, error);
+    }
+    fq_buf_fini(&fault.message);
+    return errors->status != FQ_OK ? errors->status : status;
+}
+
+static fq_status
+bind_args(const fq_plan_variant *variant, const fq_variable_values *values,
           fq_rcbuf **pargs, fq_gql_errors *errors)
 {
+    const fq_plan *plan = variant->plan;
+    const fq_field_def *def = plan->root_def;
+    fq_status status = FQ_OK;
+    if (def != NULL)
+        status = check_args(variant, errors);
+    if (status != FQ_OK)
+        return status;
     fq_buf buf;
     fq_buf_init(&buf);
     buf.max = FQ_VARIABLES_MAX;
-    fq_variables_fold(&plan->variables, values, &plan->root->arguments, &buf);
-    fq_status status = fq_buf_to_rcbuf(&buf, pargs);
+    if (def != NULL)
+        fq_arguments_write(def->args, def->n_args, &plan->root->arguments,
+                           &plan->variables, values, &buf);
+    else
+        fq_variables_fold(&plan->variables, values, &plan->root->arguments,
+                          &buf);
+    status = fq_buf_to_rcbuf(&buf, pargs);
     fq_buf_fini(&buf);
     if (status != FQ_ERR_LIMIT)
         return status;
@@ -443,35 +624,95 @@ bind_args(const fq_plan *plan, const fq_variable_values *values,
     return errors->status == FQ_OK ? FQ_ERR_LIMIT : FQ_ERR_NOMEM;
 }
 
+/* With a schema: checks what keeps the operation as a whole from being
+ * executed. Of one that was validated that is not possible for a
+ * subscription. */
+static fq_status
+check_operation(fq_plan_variant *variant, fq_gql_errors *errors)
+{
+    const fq_plan *plan = variant->plan;
+    const fq_ast_operation *operation = plan->operation;
+    if (plan->root != NULL && operation->type == FQ_OPERATION_SUBSCRIPTION)
+        return FQ_OK;
+    fq_str message;
+    size_t start = operation->node.start;
+    bool has_place = true;
+    if (plan->schema->roots[operation->type] == NULL) {
+        static const fq_str texts[] = {
+            FQ_STR("Schema is not configured to execute query operation."),
+            FQ_STR("Schema is not configured to execute mutation operation."),
+            FQ_STR("Schema is not configured to execute subscription "
+                   "operation."),
+        };
+        message = texts[operation->type];
+    } else {
+        const fq_shape_error *fault;
+        fq_status status = fq_completion_check(&variant->projection, &fault);
+        if (status != FQ_OK || fault == NULL)
+            return status;
+        message = fault->message;
+        start = fault->start;
+        has_place = fault->location.line > 0;
+    }
+    fq_gql_error *error = fq_gql_errors_add_str(errors, NULL, message);
+    if (has_place)
+        fq_gql_error_locate(errors, error, plan->document.source, start);
+    return errors->status != FQ_OK ? errors->status : FQ_ERR_INVALID;
+}
+
+/* Coerces the variables and makes the variant of their states, not yet
+ * shared. fq_variable_values_fini() is due on every path. */
+static fq_status
+plan_bind(fq_plan *plan, yyjson_val *variables, fq_variable_values *values,
+          fq_plan_variant **pvariant, fq_gql_errors *errors)
+{
+    *pvariant = NULL;
+    fq_status status = fq_variables_coerce(&plan->variables, variables, values,
+                                           errors);
+    if (status == FQ_OK && plan->schema == NULL)
+        status = check_conditions(plan, values, errors);
+    if (status != FQ_OK)
+        return status;
+    fq_plan_variant *variant = variant_new(plan, values);
+    if (variant == NULL)
+        return FQ_ERR_NOMEM;
+    if (plan->schema != NULL)
+        status = check_operation(variant, errors);
+    if (status == FQ_OK)
+        *pvariant = variant;
+    else
+        fq_plan_variant_unref(variant);
+    return status;
+}
+
+fq_status
+fq_plan_bind_variant(fq_plan *plan, yyjson_val *variables,
+                     fq_plan_variant **pvariant, fq_gql_errors *errors)
+{
+    fq_variable_values values;
+    fq_status status = plan_bind(plan, variables, &values, pvariant, errors);
+    fq_variable_values_fini(&values);
+    return status;
+}
+
 fq_status
 fq_plan_bind(fq_plan *plan, yyjson_val *variables, fq_binding *pbinding,
              fq_gql_errors *errors)
 {
     *pbinding = (fq_binding){NULL, NULL, NULL};
-    fq_plan_variant *variant = NULL;
+    fq_plan_variant *variant;
     fq_variable_values values;
-    fq_status status = fq_variables_coerce(&plan->variables, variables,
-                                           &values, errors);
-    if (status != FQ_OK)
-        goto out;
-    variant = variant_new(plan);
-    if (variant == NULL) {
-        status = FQ_ERR_NOMEM;
-        goto out;
-    }
-    status = decide_conditions(plan, &values, variant->bits, errors);
+    fq_status status = plan_bind(plan, variables, &values, &variant, errors);
     if (status == FQ_OK)
         status = fq_buf_to_rcbuf(&values.json, &pbinding->variables);
     if (status == FQ_OK)
-        status = bind_args(plan, &values, &pbinding->args, errors);
+        status = bind_args(variant, &values, &pbinding->args, errors);
     if (status == FQ_OK) {
         pbinding->variant = variant_share(plan, variant);
-        variant = NULL;
-    }
-out:
-    if (status != FQ_OK)
+    } else {
         fq_binding_fini(pbinding);
-    fq_plan_variant_unref(variant);
+        fq_plan_variant_unref(variant);
+    }
     fq_variable_values_fini(&values);
     return status;
 }
@@ -533,6 +774,8 @@ fq_status
 fq_plan_variant_project(fq_plan_variant *variant, yyjson_val *value,
                         fq_buf *buf)
 {
+    if (variant->plan->schema != NULL)
+        return fq_completion_write(&variant->projection, value, buf);
     write_head(variant->plan, buf);
     fq_status status = fq_projection_write(&variant->projection, value, buf);
     fq_buf_append_char(buf, '}');
@@ -544,8 +787,14 @@ fq_plan_variant_write_root_error(fq_plan_variant *variant, fq_str message,
                                  const char *code, fq_buf *buf)
 {
     const fq_plan *plan = variant->plan;
-    write_head(plan, buf);
-    fq_buf_append_str(buf, FQ_STR_LIT("null},\"errors\":[{\"message\":"));
+    if (plan->root_def != NULL
+        && plan->root_def->type->kind == FQ_TYPE_NON_NULL) {
+        fq_buf_append_str(buf, FQ_STR_LIT("{\"data\":null"));
+    } else {
+        write_head(plan, buf);
+        fq_buf_append_str(buf, FQ_STR_LIT("null}"));
+    }
+    fq_buf_append_str(buf, FQ_STR_LIT(",\"errors\":[{\"message\":"));
     fq_json_write_str(buf, message);
     fq_gql_location at = fq_gql_locate(plan->document.source,
                                        plan->root->node.start);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* An operation compiled for projection. A plan is made once per (document,
- * operation name) and shared by everybody who sends it; binding variables
- * picks one of its variants, in which every @skip and @include is decided, so
- * that nothing about variables is left to do per event. The variant (with the
- * mask of the security class, later) is the key under which one serialised
- * payload is shared. One thread at a time; counts are not atomic. */
+/* An operation compiled for projection. A plan is made once per (schema,
+ * document, operation name) and shared by everybody who sends it; binding
+ * variables picks one of its variants, in which every @skip and @include is
+ * decided and every argument checked, so that nothing about variables is left
+ * to do per event. The variant (with the mask of the security class, later) is
+ * the key under which one serialised payload is shared. One thread at a time;
+ * counts are not atomic. */
 #ifndef FQ_GRAPHQL_PLAN_H
 #define FQ_GRAPHQL_PLAN_H
 
@@ -22,23 +23,40 @@
 #include "graphql/ast.h"
 #include "graphql/errors.h"
 #include "graphql/limits.h"
+#include "graphql/schema.h"
 
 typedef struct fq_plan fq_plan;
 
 /* One way to decide all @skip and @include of a plan. */
 typedef struct fq_plan_variant fq_plan_variant;
 
-/* Parses, validates and compiles operation |operation_name| of |query|
- * (ptr NULL: the document's only operation; |label| true: a name given with
- * one anonymous operation is a label, not an error). On FQ_OK *pplan holds
- * one reference. Errors: FQ_ERR_SYNTAX (code PARSE_ERROR in |errors|),
- * FQ_ERR_INVALID (VALIDATION_ERROR: rules that need no schema, unknown or
- * ambiguous operation name), FQ_ERR_LIMIT (LIMIT_REACHED), FQ_ERR_NOMEM.
- * Every failure but NOMEM leaves at least one entry in |errors|. */
+/* What is to be compiled. */
+typedef struct fq_plan_request {
+    fq_schema *schema; /* borrowed, the plan takes a reference; NULL: none */
+    fq_str query;      /* the document */
+    fq_str operation_name; /* ptr NULL: the document's only operation */
+    bool label; /* a name given with one anonymous operation is a label, not
+                 * an error */
+} fq_plan_request;
+
+/* Parses, validates and compiles the operation of |request|. On FQ_OK *pplan
+ * holds one reference. Errors: FQ_ERR_SYNTAX (code PARSE_ERROR in |errors|),
+ * FQ_ERR_INVALID (VALIDATION_ERROR: the rules, without a schema those that
+ * need none; unknown or ambiguous operation name), FQ_ERR_LIMIT
+ * (LIMIT_REACHED), FQ_ERR_NOMEM. Every failure but NOMEM leaves at least one
+ * entry in |errors|. */
 fq_status
-fq_plan_compile(fq_str query, fq_str operation_name, bool label,
+fq_plan_compile(const fq_plan_request *request,
                 const fq_document_limits *limits, fq_plan **pplan,
                 fq_gql_errors *errors);
+
+/* The same, with a schema, without validation and limits, for executing a
+ * document once. Whatever makes no sense is left out as the reference leaves
+ * it out. Of such a plan the root's name and key are not to be asked for, and
+ * it is bound by fq_plan_bind_variant() only. */
+fq_status
+fq_plan_compile_unchecked(const fq_plan_request *request, fq_plan **pplan,
+                          fq_gql_errors *errors);
 
 fq_plan *
 fq_plan_ref(fq_plan *plan);
@@ -69,13 +87,21 @@ typedef struct fq_binding {
 /* Coerces |variables| (an object, or NULL for none) and selects the variant.
  * Without a schema built-in scalars and lists of them are coerced by their
  * rules, other types pass as JSON; missing required variables and null for a
- * non-null type are errors. Errors: FQ_ERR_INVALID (entries in |errors|, a
- * request error: `next` with errors and no data), FQ_ERR_NOMEM. */
+ * non-null type are errors. So are, with a schema, bad arguments of the root
+ * field; those of other fields are errors of each event. Errors:
+ * FQ_ERR_INVALID (entries in |errors|, a request error: `next` with errors and
+ * no data), FQ_ERR_NOMEM. */
 fq_status
 fq_plan_bind(fq_plan *plan, yyjson_val *variables, fq_binding *pbinding,
              fq_gql_errors *errors);
 void
 fq_binding_fini(fq_binding *binding);
+
+/* The variant alone, for executing once: arguments of root fields are no
+ * different from others here. *pvariant gets one reference. */
+fq_status
+fq_plan_bind_variant(fq_plan *plan, yyjson_val *variables,
+                     fq_plan_variant **pvariant, fq_gql_errors *errors);
 
 fq_plan_variant *
 fq_plan_variant_ref(fq_plan_variant *variant);
@@ -85,20 +111,25 @@ fq_plan *
 fq_plan_variant_plan(const fq_plan_variant *variant);
 
 /* Appends `{"data":{"<root key>":<value projected>}` WITHOUT the closing brace
- * of the payload, so that extensions can be spliced per delivery. Keys come
- * in order of first appearance, a missing key is null, a field without a
- * selection gives its JSON whole, a list is projected item by item, a value
- * that is no object under a selection is null; fragments with a type
- * condition apply when the value's `__typename` equals it or is absent.
- * No allocation but |buf|'s own growth, except the first time a __typename is
- * met. NULL |value| is null. Cost: O(selected fields + members looked at). */
+ * of the payload, so that extensions can be spliced per delivery; after the
+ * data `,"errors":[…]` where there are any. NULL |value| is null.
+ *
+ * With a schema the value is completed as the types ask, see completion.h.
+ * Without one keys come in order of first appearance, a missing key is null, a
+ * field without a selection gives its JSON whole, a list is projected item by
+ * item, a value that is no object under a selection is null; fragments with a
+ * type condition apply when the value's `__typename` equals it or is absent.
+ *
+ * No allocation but |buf|'s own growth, except for errors and the first time a
+ * type is met. Cost: O(selected fields + members looked at). */
 fq_status
 fq_plan_variant_project(fq_plan_variant *variant, yyjson_val *value,
                         fq_buf *buf);
 
 /* Appends `{"data":{"<root key>":null},"errors":[{"message":…,"locations":
  * [root field],"path":["<root key>"],"extensions":{"code":…}}]` without the
- * closing brace: what one failed event gives. */
+ * closing brace: what one failed event gives. If the root field must not be
+ * null, `data` is. */
 void
 fq_plan_variant_write_root_error(fq_plan_variant *variant, fq_str message,
                                  const char *code, fq_buf *buf);
@@ -114,8 +145,8 @@ typedef struct fq_plan_share {
 fq_plan_share *
 fq_plan_variant_share(fq_plan_variant *variant);
 
-/* Plans by the hash of (document, operation name), least recently used out
- * first once more than |max_plans| or |max_bytes| are held; a plan in use
+/* Plans by the hash of (schema, document, operation name), least recently used
+ * out first once more than |max_plans| or |max_bytes| are held; a plan in use
  * lives on with its users. */
 typedef struct fq_plan_cache fq_plan_cache;
 
@@ -126,9 +157,9 @@ fq_plan_cache_free(fq_plan_cache *cache);
 
 /* As fq_plan_compile, from the cache where it can; failures are not cached. */
 fq_status
-fq_plan_cache_get(fq_plan_cache *cache, fq_str query, fq_str operation_name,
-                  bool label, const fq_document_limits *limits,
-                  fq_plan **pplan, fq_gql_errors *errors);
+fq_plan_cache_get(fq_plan_cache *cache, const fq_plan_request *request,
+                  const fq_document_limits *limits, fq_plan **pplan,
+                  fq_gql_errors *errors);
 size_t
 fq_plan_cache_n_plans(const fq_plan_cache *cache);
 

@@ -20,10 +20,9 @@ typedef struct fq_cache_entry {
     uint64_t hash;
     fq_plan *plan;  /* one reference */
     size_t n_bytes; /* charged: the plan when it was made, and this */
-    bool label;
-    fq_str query;
-    fq_str operation_name; /* ptr NULL: none given */
-    char text[];           /* both */
+    /* What it was made from; the plan holds the schema. */
+    fq_plan_request request;
+    char text[]; /* query and operation name */
 } fq_cache_entry;
 
 struct fq_plan_cache {
@@ -78,14 +77,14 @@ fq_plan_cache_free(fq_plan_cache *cache)
 }
 
 static uint64_t
-cache_hash(fq_str query, fq_str operation_name, bool label)
+cache_hash(const fq_plan_request *request)
 {
-    uint64_t parts[3] = {
-        fq_hash_bytes(query.ptr, query.len),
-        operation_name.ptr != NULL
-            ? fq_hash_bytes(operation_name.ptr, operation_name.len)
-            : 0,
-        label,
+    fq_str name = request->operation_name;
+    uint64_t parts[4] = {
+        fq_hash_bytes(request->query.ptr, request->query.len),
+        name.ptr != NULL ? fq_hash_bytes(name.ptr, name.len) : 0,
+        request->label,
+        (uintptr_t)request->schema,
     };
     return fq_hash_bytes(parts, sizeof(parts));
 }
@@ -96,24 +95,33 @@ is_same_name(fq_str a, fq_str b)
     return (a.ptr == NULL) == (b.ptr == NULL) && fq_str_eq(a, b);
 }
 
+static bool
+is_same_request(const fq_plan_request *a, const fq_plan_request *b)
+{
+    return a->schema == b->schema && a->label == b->label
+           && is_same_name(a->operation_name, b->operation_name)
+           && fq_str_eq(a->query, b->query);
+}
+
 static fq_cache_entry *
-cache_find(const fq_plan_cache *cache, uint64_t hash, fq_str query,
-           fq_str operation_name, bool label)
+cache_find(const fq_plan_cache *cache, uint64_t hash,
+           const fq_plan_request *request)
 {
     fq_cache_entry *entry = cache->buckets[hash & cache->mask];
-    while (entry != NULL
-           && !(entry->hash == hash && entry->label == label
-                && is_same_name(entry->operation_name, operation_name)
-                && fq_str_eq(entry->query, query)))
+    while (
+        entry != NULL
+        && !(entry->hash == hash && is_same_request(&entry->request, request)))
         entry = entry->next;
     return entry;
 }
 
 /* Keeps |plan| if there is memory for it; a cache may forget. */
 static void
-cache_add(fq_plan_cache *cache, uint64_t hash, fq_str query,
-          fq_str operation_name, bool label, fq_plan *plan)
+cache_add(fq_plan_cache *cache, uint64_t hash, const fq_plan_request *request,
+          fq_plan *plan)
 {
+    fq_str query = request->query;
+    fq_str operation_name = request->operation_name;
     size_t n_bytes = sizeof(fq_cache_entry) + query.len + operation_name.len;
     size_t n_charged = n_bytes + fq_plan_n_bytes(plan);
     if (n_charged > cache->max_bytes || cache->max_plans == 0)
@@ -129,14 +137,14 @@ cache_add(fq_plan_cache *cache, uint64_t hash, fq_str query,
         .hash = hash,
         .plan = fq_plan_ref(plan),
         .n_bytes = n_charged,
-        .label = label,
-        .query = fq_str_make(entry->text, query.len),
+        .request = *request,
     };
+    entry->request.query = fq_str_make(entry->text, query.len);
     if (query.len > 0)
         memcpy(entry->text, query.ptr, query.len);
     if (operation_name.ptr != NULL) {
-        entry->operation_name = fq_str_make(entry->text + query.len,
-                                            operation_name.len);
+        entry->request.operation_name = fq_str_make(entry->text + query.len,
+                                                    operation_name.len);
         memcpy(entry->text + query.len, operation_name.ptr,
                operation_name.len);
     }
@@ -148,23 +156,21 @@ cache_add(fq_plan_cache *cache, uint64_t hash, fq_str query,
 }
 
 fq_status
-fq_plan_cache_get(fq_plan_cache *cache, fq_str query, fq_str operation_name,
-                  bool label, const fq_document_limits *limits,
-                  fq_plan **pplan, fq_gql_errors *errors)
+fq_plan_cache_get(fq_plan_cache *cache, const fq_plan_request *request,
+                  const fq_document_limits *limits, fq_plan **pplan,
+                  fq_gql_errors *errors)
 {
-    uint64_t hash = cache_hash(query, operation_name, label);
-    fq_cache_entry *entry = cache_find(cache, hash, query, operation_name,
-                                       label);
+    uint64_t hash = cache_hash(request);
+    fq_cache_entry *entry = cache_find(cache, hash, request);
     if (entry != NULL) {
         fq_list_remove(&entry->node);
         fq_list_push_back(&cache->by_use, &entry->node);
         *pplan = fq_plan_ref(entry->plan);
         return FQ_OK;
     }
-    fq_status status = fq_plan_compile(query, operation_name, label, limits,
-                                       pplan, errors);
+    fq_status status = fq_plan_compile(request, limits, pplan, errors);
     if (status == FQ_OK)
-        cache_add(cache, hash, query, operation_name, label, *pplan);
+        cache_add(cache, hash, request, *pplan);
     return status;
 }
 

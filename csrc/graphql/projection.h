@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* From a JSON value and the selections of one plan variant to response text.
- * Selections are collected (GraphQL Sep 2025 6.3.2) the first time a kind of
- * object is met and remembered, so that an event costs a walk over its
+ * This is how it goes without a schema; with one, completion.h does it. What a
+ * selection asks of an object is worked out the first time a kind of object is
+ * met and remembered (shape.h), so that an event costs a walk over its
  * members. One thread at a time. */
 #ifndef FQ_GRAPHQL_PROJECTION_H
 #define FQ_GRAPHQL_PROJECTION_H
@@ -15,6 +16,8 @@
 #include "base/buf.h"
 #include "base/status.h"
 #include "graphql/ast.h"
+#include "graphql/schema.h"
+#include "graphql/variables.h"
 
 /* What is remembered beyond this is forgotten before the next event. It is
  * some hundred kinds of objects with some dozen fields each; within one event
@@ -36,35 +39,44 @@ typedef struct fq_collect_scratch {
     struct fq_collected_field *fields; /* as many as names */
 } fq_collect_scratch;
 
-typedef struct fq_projection {
+/* What all projections of one plan share. */
+typedef struct fq_projection_source {
+    const fq_document *document; /* linked */
     const fq_ast_operation *operation;
-    fq_collect_scratch *scratch;
-    const uint64_t *bits; /* the conditions' values, see fq_ast_directive */
-    fq_arena memo;        /* everything below |root| */
-    fq_selection *root;   /* of the operation; NULL while memo is empty */
+    const fq_schema *schema; /* NULL: none; else types are entered in
+                              * |document|, see fq_type_info_enter() */
+    const fq_variable_table *variables;
+    fq_collect_scratch scratch;
+} fq_projection_source;
+
+typedef struct fq_projection {
+    fq_projection_source *source;
+    fq_variable_states variables;
+    fq_arena memo;      /* everything below |root| */
+    fq_selection *root; /* of the operation; NULL while memo is empty */
 } fq_projection;
 
-/* |scratch| lives in the arena of |document|, which is linked and valid. */
+/* |scratch| lives in the arena of |document|, which is linked. */
 fq_status
 fq_collect_scratch_init(fq_collect_scratch *scratch, fq_document *document);
 
-/* Borrows all it is given until fq_projection_fini. */
+/* Borrows all it is given until fq_projection_fini; |states| may be filled
+ * until the first use. */
 void
-fq_projection_init(fq_projection *projection,
-                   const fq_ast_operation *operation,
-                   fq_collect_scratch *scratch, const uint64_t *bits);
+fq_projection_init(fq_projection *projection, fq_projection_source *source,
+                   uint64_t *states);
 void
 fq_projection_fini(fq_projection *projection);
 
-/* Appends |value| as the first root field's selection shows it. Errors:
- * FQ_ERR_NOMEM, what fq_buf_status() says. Cost: O(fields + members), no
- * allocation but |buf|'s own once every kind of object has been met. */
+/* Forgets what is remembered if it is too much; before each event. */
+void
+fq_projection_trim(fq_projection *projection);
+
+/* Without a schema: appends |value| as the first root field's selection shows
+ * it. Errors: FQ_ERR_NOMEM, what fq_buf_status() says. Cost: O(fields +
+ * members), no allocation but |buf|'s own once every kind of object has been
+ * met. */
 fq_status
 fq_projection_write(fq_projection *projection, yyjson_val *value, fq_buf *buf);
-
-/* False when a @skip or @include among |directives| leaves its node out;
- * |bits| as in fq_projection. */
-bool
-fq_directives_include(const fq_ast_list *directives, const uint64_t *bits);
 
 #endif

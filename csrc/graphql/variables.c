@@ -11,6 +11,9 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
+#include "graphql/arguments.h"
+#include "graphql/input_literal.h"
+#include "graphql/input_value.h"
 #include "graphql/print.h"
 #include "graphql/scalars.h"
 #include "json/reader.h"
@@ -28,16 +31,19 @@ typedef struct fq_coercion {
     const fq_ast_variable_definition *definition;
     bool is_default; /* the value is the definition's default */
     bool has_failed;
+    bool is_done;      /* nothing more is looked at */
+    uint32_t n_errors; /* with a schema */
     fq_buf *json;
     fq_gql_errors *errors;
 } fq_coercion;
 
 fq_status
 fq_variable_table_init(fq_variable_table *table, fq_document *document,
-                       const fq_ast_operation *operation)
+                       const fq_ast_operation *operation,
+                       const fq_schema *schema)
 {
     const fq_ast_list *list = &operation->variable_definitions;
-    *table = (fq_variable_table){.document = document};
+    *table = (fq_variable_table){.document = document, .schema = schema};
     fq_map_init(&table->by_name);
     table->items = FQ_ARENA_NEW_N(
         &document->arena, const fq_ast_variable_definition *, list->n_items);
@@ -52,7 +58,9 @@ fq_variable_table_init(fq_variable_table *table, fq_document *document,
         *place = definition;
         fq_status status = fq_map_add(
             &table->by_name, definition->variable->text, (void *)place);
-        if (status != FQ_OK)
+        /* Of several with one name, which no valid document has, the first
+         * counts. */
+        if (status != FQ_OK && status != FQ_ERR_EXISTS)
             return status;
     }
     return FQ_OK;
@@ -78,6 +86,29 @@ fq_variable_table_find(const fq_variable_table *table, fq_str name)
     const fq_ast_variable_definition **place = fq_map_get(&table->by_name,
                                                           name);
     return place != NULL ? (uint32_t)(place - table->items) : UINT32_MAX;
+}
+
+fq_variable_state
+fq_variable_states_get(const fq_variable_states *states, fq_str name)
+{
+    uint32_t place = fq_variable_table_find(states->table, name);
+    if (place == UINT32_MAX)
+        return FQ_VARIABLE_NONE;
+    uint64_t word = states->words[place / 32];
+    return (fq_variable_state)(word >> (place % 32 * 2) & 3);
+}
+
+fq_variable_state
+fq_variable_values_state(const fq_variable_values *values, uint32_t place)
+{
+    struct fq_variable_span span = values->spans[place];
+    fq_str text = fq_str_make(values->json.ptr + span.start, span.len);
+    if (text.len == 0)
+        return FQ_VARIABLE_NONE;
+    if (fq_str_eq(text, FQ_STR_LIT("null")))
+        return FQ_VARIABLE_NULL;
+    return fq_str_eq(text, FQ_STR_LIT("false")) ? FQ_VARIABLE_FALSE
+                                                : FQ_VARIABLE_VALUE;
 }
 
 static void
@@ -200,10 +231,6 @@ coerce_value(fq_coercion *coercion, const fq_value_path *path,
 }
 
 static void
-fold_value(const fq_variable_table *table, const fq_variable_values *values,
-           const fq_ast_value *value, fq_buf *buf);
-
-static void
 coerce_scalar_literal(fq_coercion *coercion, const fq_value_path *path,
                       fq_str type_name, fq_ast_value *literal)
 {
@@ -217,7 +244,8 @@ coerce_scalar_literal(fq_coercion *coercion, const fq_value_path *path,
     else if (kind == FQ_SCALAR_ID)
         fq_json_write_str(coercion->json, literal->text);
     else
-        fold_value(coercion->table, NULL, literal, coercion->json);
+        fq_variables_fold_value(coercion->table, NULL, literal,
+                                coercion->json);
 }
 
 /* As coerce_value, for a default. */
@@ -290,6 +318,135 @@ coerce_variable(fq_coercion *coercion, yyjson_val *value,
     return coercion->has_failed ? FQ_ERR_INVALID : FQ_OK;
 }
 
+/* With a schema: adds an error with the text |message|, which is freed, at
+ * |node| (NULL: nowhere). Beyond the maximum it says so and stops. */
+static void
+fail_typed(fq_coercion *coercion, fq_buf *message, const fq_ast_node *node)
+{
+    fq_gql_errors *errors = coercion->errors;
+    coercion->has_failed = true;
+    if (fq_buf_status(message) != FQ_OK) {
+        errors->status = FQ_ERR_NOMEM;
+    } else if (coercion->n_errors++ < FQ_VARIABLES_ERRORS_MAX) {
+        fq_gql_error *error = fq_gql_errors_add_str(errors, NULL,
+                                                    fq_buf_str(message));
+        if (node != NULL)
+            fq_gql_error_locate(
+                errors, error, coercion->table->document->source, node->start);
+    } else {
+        coercion->is_done = true;
+        fq_gql_errors_add(errors, NULL,
+                          "Too many errors processing variables, error limit "
+                          "reached. Execution aborted.");
+    }
+    fq_buf_fini(message);
+}
+
+/* One fault in the value of the variable; for fq_input_value_coerce. */
+static bool
+on_typed_error(void *arg, fq_str text, fq_str path)
+{
+    fq_coercion *coercion = arg;
+    const fq_ast_variable_definition *definition = coercion->definition;
+    fq_buf message;
+    fq_buf_init(&message);
+    fq_buf_append_str(&message, FQ_STR_LIT("Variable '$"));
+    fq_buf_append_str(&message, definition->variable->text);
+    fq_buf_append_str(&message, coercion->is_default
+                                    ? FQ_STR_LIT("' has invalid default value")
+                                    : FQ_STR_LIT("' has invalid value"));
+    if (path.len > 0)
+        fq_buf_append_str(&message, FQ_STR_LIT(" at "));
+    fq_buf_append_str(&message, path);
+    fq_buf_append_str(&message, FQ_STR_LIT(": "));
+    fq_buf_append_str(&message, text);
+    fail_typed(coercion, &message, &definition->node);
+    return !coercion->is_done;
+}
+
+static bool
+on_default_error(void *arg, fq_str text, fq_str path, const fq_ast_node *node)
+{
+    (void)node; /* the definition is told */
+    return on_typed_error(arg, text, path);
+}
+
+static void
+fail_type(fq_coercion *coercion)
+{
+    const fq_ast_variable_definition *definition = coercion->definition;
+    fq_buf message;
+    fq_buf_init(&message);
+    fq_buf_append_str(&message, FQ_STR_LIT("Variable '$"));
+    fq_buf_append_str(&message, definition->variable->text);
+    fq_buf_append_str(&message, FQ_STR_LIT("' expected value of type '"));
+    fq_print_type(&message, definition->type);
+    fq_buf_append_str(&message,
+                      FQ_STR_LIT("' which cannot be used as an input type."));
+    fail_typed(coercion, &message, &definition->type->node);
+}
+
+/* The value of the variable: |value|, or its default when that is NULL. */
+static fq_status
+coerce_typed_value(fq_coercion *coercion, const fq_type *type,
+                   yyjson_val *value)
+{
+    if (!coercion->is_default)
+        return fq_input_value_coerce(value, type, coercion->json,
+                                     on_typed_error, coercion);
+    fq_ast_value *literal = coercion->definition->default_value;
+    fq_status status = fq_input_literal_check(literal, type, on_default_error,
+                                              coercion);
+    if (status == FQ_OK)
+        fq_arguments_write_value(literal, type, coercion->table, NULL,
+                                 coercion->json);
+    return status;
+}
+
+/* As coerce_variable, with a schema. */
+static fq_status
+coerce_typed(fq_coercion *coercion, yyjson_val *value,
+             struct fq_variable_span *span)
+{
+    const fq_ast_variable_definition *definition = coercion->definition;
+    const fq_type *type = definition->type->type;
+    fq_buf *json = coercion->json;
+    coercion->has_failed = false;
+    coercion->is_default = value == NULL && definition->default_value != NULL;
+    if (type == NULL || !fq_type_is_input(type)) {
+        fail_type(coercion);
+        return FQ_ERR_INVALID;
+    }
+    if (value == NULL && !coercion->is_default) {
+        if (type->kind != FQ_TYPE_NON_NULL)
+            return FQ_OK;
+        fq_buf text;
+        fq_buf_init(&text);
+        fq_buf_append_format(
+            &text, "Expected a value of non-null type '%.*s' to be provided.",
+            FQ_STR_FMT(type->name));
+        on_typed_error(coercion, fq_buf_str(&text), fq_str_make(NULL, 0));
+        if (fq_buf_status(&text) != FQ_OK)
+            coercion->errors->status = FQ_ERR_NOMEM;
+        fq_buf_fini(&text);
+        return FQ_ERR_INVALID;
+    }
+    if (json->len > 1)
+        fq_buf_append_char(json, ',');
+    fq_json_write_str(json, definition->variable->text);
+    fq_buf_append_char(json, ':');
+    size_t start = json->len;
+    fq_status status = coerce_typed_value(coercion, type, value);
+    if (status == FQ_ERR_LIMIT) {
+        fq_gql_errors_add(coercion->errors, NULL,
+                          "Variable values are nested too deeply.");
+        coercion->is_done = true;
+        status = FQ_ERR_INVALID;
+    }
+    *span = (struct fq_variable_span){start, json->len - start};
+    return status;
+}
+
 /* Finds the value of each variable in |input|, the last of several. */
 static void
 match_inputs(const fq_variable_table *table, yyjson_val *input,
@@ -329,9 +486,14 @@ fq_variables_coerce(const fq_variable_table *table, yyjson_val *input,
         .errors = errors,
     };
     fq_buf_append_char(&values->json, '{');
-    for (size_t i = 0; i < n_items; i++) {
+    for (size_t i = 0; i < n_items && !coercion.is_done; i++) {
         coercion.definition = table->items[i];
-        if (coerce_variable(&coercion, found[i], &values->spans[i]) != FQ_OK)
+        fq_status result = (table->schema != NULL ? coerce_typed
+                                                  : coerce_variable)(
+            &coercion, found[i], &values->spans[i]);
+        if (result == FQ_ERR_NOMEM)
+            errors->status = FQ_ERR_NOMEM;
+        else if (result != FQ_OK)
             status = FQ_ERR_INVALID;
     }
     fq_buf_append_char(&values->json, '}');
@@ -358,10 +520,9 @@ fq_variable_values_fini(fq_variable_values *values)
     values->spans = NULL;
 }
 
-/* The text of the value of variable |name|; len 0: none. */
-static fq_str
-variable_text(const fq_variable_table *table, const fq_variable_values *values,
-              fq_str name)
+fq_str
+fq_variable_values_text(const fq_variable_table *table,
+                        const fq_variable_values *values, fq_str name)
 {
     uint32_t place = fq_variable_table_find(table, name);
     if (values == NULL || place == UINT32_MAX)
@@ -381,26 +542,28 @@ fold_fields(const fq_variable_table *table, const fq_variable_values *values,
     {
         const fq_ast_argument *field = (const fq_ast_argument *)node;
         if (field->value->node.kind == FQ_AST_VARIABLE
-            && variable_text(table, values, field->value->text).len == 0)
+            && fq_variable_values_text(table, values, field->value->text).len
+                   == 0)
             continue;
         if (!is_first)
             fq_buf_append_char(buf, ',');
         is_first = false;
         fq_json_write_str(buf, field->name);
         fq_buf_append_char(buf, ':');
-        fold_value(table, values, field->value, buf);
+        fq_variables_fold_value(table, values, field->value, buf);
     }
     fq_buf_append_char(buf, '}');
 }
 
-static void
-fold_value(const fq_variable_table *table, const fq_variable_values *values,
-           const fq_ast_value *value, fq_buf *buf)
+void
+fq_variables_fold_value(const fq_variable_table *table,
+                        const fq_variable_values *values,
+                        const fq_ast_value *value, fq_buf *buf)
 {
     fq_str text;
     switch (value->node.kind) {
     case FQ_AST_VARIABLE:
-        text = variable_text(table, values, value->text);
+        text = fq_variable_values_text(table, values, value->text);
         fq_buf_append_str(buf, text.len > 0 ? text : FQ_STR_LIT("null"));
         break;
     case FQ_AST_STRING:
@@ -413,7 +576,8 @@ fold_value(const fq_variable_table *table, const fq_variable_values *values,
         {
             if (node != value->items.first)
                 fq_buf_append_char(buf, ',');
-            fold_value(table, values, (const fq_ast_value *)node, buf);
+            fq_variables_fold_value(table, values, (const fq_ast_value *)node,
+                                    buf);
         }
         fq_buf_append_char(buf, ']');
         break;

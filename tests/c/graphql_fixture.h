@@ -63,4 +63,18 @@ repeat(fq_buf *buf, const char *head, const char *item, int n,
     return fq_buf_status(buf);
 }
 
+/* Compiles without a schema. */
+static inline fq_status
+compile_plan(fq_str query, fq_str operation_name, bool label,
+             const fq_document_limits *limits, fq_plan **pplan,
+             fq_gql_errors *errors)
+{
+    fq_plan_request request = {
+        .query = query,
+        .operation_name = operation_name,
+        .label = label,
+    };
+    return fq_plan_compile(&request, limits, pplan, errors);
+}
+
 #endif

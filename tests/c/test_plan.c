@@ -23,9 +23,9 @@ body_choice(void *arg)
     fq_plan *plan = NULL;
     fq_gql_errors errors;
     fq_gql_errors_init(&errors);
-    fq_status status = fq_plan_compile(fq_str_of(it->query),
-                                       str_or_none(it->name), it->label, NULL,
-                                       &plan, &errors);
+    fq_status status = compile_plan(fq_str_of(it->query),
+                                    str_or_none(it->name), it->label, NULL,
+                                    &plan, &errors);
     if (status == FQ_ERR_NOMEM)
         goto out;
     assert_int_equal(status, it->status);
@@ -94,8 +94,8 @@ body_types(void *arg)
         fq_plan *plan = NULL;
         fq_gql_errors errors;
         fq_gql_errors_init(&errors);
-        fq_status status = fq_plan_compile(
-            fq_str_of(cases[i].query), no_name(), false, NULL, &plan, &errors);
+        fq_status status = compile_plan(fq_str_of(cases[i].query), no_name(),
+                                        false, NULL, &plan, &errors);
         if (status == FQ_OK)
             assert_int_equal(fq_plan_operation_type(plan), cases[i].type);
         fq_plan_unref(plan);
@@ -125,8 +125,8 @@ body_limits(void *arg)
     fq_plan *plan = NULL;
     fq_gql_errors errors;
     fq_gql_errors_init(&errors);
-    fq_status status = fq_plan_compile(fq_str_of(it->query), no_name(), false,
-                                       &it->limits, &plan, &errors);
+    fq_status status = compile_plan(fq_str_of(it->query), no_name(), false,
+                                    &it->limits, &plan, &errors);
     if (status == FQ_OK)
         assert_null(it->errors);
     if (status == FQ_ERR_LIMIT) {
@@ -179,8 +179,8 @@ body_bomb(void *arg)
     fq_buf_append_str(&query, FQ_STR_LIT("fragment F60 on T{x}"));
     fq_status status = fq_buf_status(&query);
     if (status == FQ_OK)
-        status = fq_plan_compile(fq_buf_str(&query), no_name(), false, &limits,
-                                 &plan, &errors);
+        status = compile_plan(fq_buf_str(&query), no_name(), false, &limits,
+                              &plan, &errors);
     assert_true(status != FQ_OK);
     if (status == FQ_ERR_LIMIT)
         status = assert_errors(
@@ -224,7 +224,7 @@ body_variants(void *arg)
     fq_binding bindings[3] = {{NULL, NULL, NULL}};
     fq_gql_errors errors;
     fq_gql_errors_init(&errors);
-    fq_status status = fq_plan_compile(
+    fq_status status = compile_plan(
         FQ_STR_LIT("subscription($x:Boolean!$y:Int){a(y:$y){b@skip(if:$x)}}"),
         no_name(), false, NULL, &plan, &errors);
     for (int i = 0; i < 3 && status == FQ_OK; i++)
@@ -279,8 +279,8 @@ body_many_variants(void *arg)
     if (status == FQ_OK)
         status = fq_buf_status(&query);
     if (status == FQ_OK)
-        status = fq_plan_compile(fq_buf_str(&query), no_name(), false, NULL,
-                                 &plan, &errors);
+        status = compile_plan(fq_buf_str(&query), no_name(), false, NULL,
+                              &plan, &errors);
     for (int i = 0; i < N && status == FQ_OK; i++) {
         char variables[256] = "";
         for (int bit = 0; bit < N_BITS; bit++)
@@ -347,8 +347,8 @@ body_condition(void *arg)
         fq_binding binding = {NULL, NULL, NULL};
         fq_gql_errors errors;
         fq_gql_errors_init(&errors);
-        fq_status status = fq_plan_compile(
-            fq_str_of(cases[i].query), no_name(), false, NULL, &plan, &errors);
+        fq_status status = compile_plan(fq_str_of(cases[i].query), no_name(),
+                                        false, NULL, &plan, &errors);
         if (status == FQ_OK)
             status = bind(plan, cases[i].variables, &binding, &errors);
         assert_true(status != FQ_OK);
@@ -378,7 +378,7 @@ body_root_error(void *arg)
     fq_buf buf;
     fq_gql_errors_init(&errors);
     fq_buf_init(&buf);
-    fq_status status = fq_plan_compile(
+    fq_status status = compile_plan(
         FQ_STR_LIT("subscription {\n  k: a { b }\n}"), no_name(), false, NULL,
         &plan, &errors);
     if (status == FQ_OK)
@@ -421,8 +421,12 @@ get(fq_plan_cache *cache, const char *query, const char *name, bool label,
 {
     fq_gql_errors errors;
     fq_gql_errors_init(&errors);
-    fq_status status = fq_plan_cache_get(cache, fq_str_of(query),
-                                         str_or_none(name), label, NULL, pplan,
+    fq_plan_request request = {
+        .query = fq_str_of(query),
+        .operation_name = str_or_none(name),
+        .label = label,
+    };
+    fq_status status = fq_plan_cache_get(cache, &request, NULL, pplan,
                                          &errors);
     fq_plan_unref(*pplan);
     fq_gql_errors_fini(&errors);
@@ -456,8 +460,8 @@ body_cache(void *arg)
         /* Failures are not kept. */
         fq_gql_errors errors;
         fq_gql_errors_init(&errors);
-        status = fq_plan_cache_get(cache, FQ_STR_LIT("{"), no_name(), false,
-                                   NULL, &again, &errors);
+        fq_plan_request request = {.query = FQ_STR_LIT("{")};
+        status = fq_plan_cache_get(cache, &request, NULL, &again, &errors);
         assert_null(again);
         if (status == FQ_ERR_SYNTAX) {
             assert_true(fq_plan_cache_n_plans(cache) <= 2);

@@ -22,8 +22,8 @@ project(const fq_projection_case *it, yyjson_val *variables, yyjson_val *data)
     fq_buf buf;
     fq_gql_errors_init(&errors);
     fq_buf_init(&buf);
-    fq_status status = fq_plan_compile(fq_str_of(it->query), no_name(), false,
-                                       NULL, &plan, &errors);
+    fq_status status = compile_plan(fq_str_of(it->query), no_name(), false,
+                                    NULL, &plan, &errors);
     if (status == FQ_OK)
         status = fq_plan_bind(plan, variables, &binding, &errors);
     for (int i = 0; i < 2 && status == FQ_OK; i++) {
@@ -255,8 +255,8 @@ body_memo(void *arg)
     fq_status status = repeat(&query, S("{a{"), "...on T%d{b{c d e f}}", 60,
                               "}}");
     if (status == FQ_OK)
-        status = fq_plan_compile(fq_buf_str(&query), no_name(), false, NULL,
-                                 &plan, &errors);
+        status = compile_plan(fq_buf_str(&query), no_name(), false, NULL,
+                              &plan, &errors);
     if (status == FQ_OK)
         status = fq_plan_bind(plan, NULL, &binding, &errors);
     for (int i = 0; i < 300 && status == FQ_OK; i++) {

@@ -26,8 +26,8 @@ body_case(void *arg)
                          it->arguments);
     fq_status status = fq_buf_status(&text);
     if (status == FQ_OK)
-        status = fq_plan_compile(fq_buf_str(&text), no_name(), false, NULL,
-                                 &plan, &errors);
+        status = compile_plan(fq_buf_str(&text), no_name(), false, NULL, &plan,
+                              &errors);
     if (status == FQ_OK && it->input != NULL)
         status = fq_json_read(fq_str_of(it->input), FQ_JSON_LONE_SURROGATES,
                               &doc, NULL);
@@ -226,8 +226,8 @@ body_amplification(void *arg)
     if (status == FQ_OK)
         status = input_status;
     if (status == FQ_OK)
-        status = fq_plan_compile(fq_buf_str(&query), no_name(), false, NULL,
-                                 &plan, &errors);
+        status = compile_plan(fq_buf_str(&query), no_name(), false, NULL,
+                              &plan, &errors);
     if (status == FQ_OK)
         status = fq_json_read(fq_buf_str(&input), FQ_JSON_STRICT, &doc, NULL);
     if (status == FQ_OK) {
