@@ -29,9 +29,7 @@ class LoopThread:
     (`_lifecycle`) instead of waiting for it.
     """
 
-    def __init__(
-        self, name: str, cancel_tasks: Callable[[], list[asyncio.Future[Any]]]
-    ) -> None:
+    def __init__(self, name: str, cancel_tasks: Callable[[], list[asyncio.Future[Any]]]) -> None:
         self._cancel_tasks = cancel_tasks
         self._ready: concurrent.futures.Future[asyncio.AbstractEventLoop]
         self._ready = concurrent.futures.Future()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from types import TracebackType
@@ -19,7 +20,7 @@ from fraiseql_asgi.config import (
     check_schema,
     check_seconds,
 )
-from fraiseql_asgi.errors import ConfigError, FraiseQLError, PublishTimeout
+from fraiseql_asgi.errors import ClosedError, ConfigError, FraiseQLError, PublishTimeout
 from fraiseql_asgi.executor import SubscriptionExecutor
 from fraiseql_asgi.subscription import Declaring, Field
 from fraiseql_asgi.types import Metrics, Receive, Returns, Scope, Send
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 __all__ = ["SubscriptionManager"]
+
+_logger = logging.getLogger("fraiseql_asgi")
 
 #: Turns of the loop that one publish_event gives away while the loop has mail
 #: to hand on: enough for any burst, and an end where others publish for ever.
@@ -271,13 +274,13 @@ class SubscriptionManager(Declaring):
         return self._use_service(self._runtime.service())
 
     def _use_service(self, service: Service) -> Service:
+        """Let connections join `service`.
+
+        One that is stopped stays where they find it, and sends them away.
+        """
         for app in self._apps:
             app.service = service
         return service
-
-    # A service that was stopped stays where connections find it: they are
-    # closed with 1012.
-
 
     def _after_fork(self) -> None:
         self._n_entered = 0
@@ -344,7 +347,13 @@ class SubscriptionManager(Declaring):
         await self._app(scope, receive, send)
 
     async def _start_for_connection(self) -> Service:
-        return self._service()
+        try:
+            return self._service()
+        except ClosedError:
+            raise
+        except FraiseQLError as error:
+            _logger.error("%s", _one_line(error))
+            raise
 
     async def _serve_lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()

@@ -517,6 +517,15 @@ out_raised(fq_websocket *self, const websocket_places *places)
         websocket_end(self, exception);
         return;
     }
+    /* Whoever starts the service has said why it cannot be. */
+    if (!is_send
+        && PyErr_GivenExceptionMatches(exception,
+                                       self->state->FraiseQLError)) {
+        Py_DECREF(exception);
+        if (begin_close_with(self, CODE_RESTART, FQ_STR_LIT("")) < 0)
+            websocket_end(self, take_exception());
+        return;
+    }
     /* ASGI 2.4: send() on a closed connection raises an OSError. Before that
      * servers raised what they liked, or nothing. */
     bool is_gone = false;

@@ -26,13 +26,13 @@ typedef struct fq_call {
     fq_mail mail; /* kind FQ_MAIL_CALL */
     fq_job job;   /* the way back */
     fq_call_kind kind;
-    fq_port *port;            /* one reference; port->owner finds Python */
-    fq_sub_id sub_id;         /* 0 for INIT */
-    uint64_t token;           /* of the resolver or source */
-    fq_rcbuf *data;           /* JSON: the event's data, the init payload */
-    fq_rcbuf *variables;      /* JSON: coerced variables */
-    fq_rcbuf *args;           /* JSON: the root field's arguments */
-    fq_rcbuf *operation_name; /* NULL: none */
+    fq_port *port;             /* one reference; port->owner finds Python */
+    fq_sub_id sub_id;          /* 0 for INIT */
+    uint64_t token;            /* of the resolver or source */
+    fq_rcbuf *data;            /* JSON: the event's data, the init payload */
+    fq_rcbuf *variables;       /* JSON: coerced variables */
+    fq_rcbuf *args;            /* JSON: the root field's arguments */
+    fq_rcbuf *operation_name;  /* NULL: none */
     fq_rcbuf *subscription_id; /* the client's id of the operation */
     /* RESOLVE: the rest of the event */
     fq_rcbuf *channel;

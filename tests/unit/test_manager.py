@@ -345,6 +345,21 @@ async def test_a_failing_start_is_one_line() -> None:
     await lifespan.task
 
 
+async def test_a_first_connection_that_cannot_be_served_is_one_line(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Failing(SubscriptionManager):
+        def _prepare(self) -> None:
+            raise ConfigError("this\ncannot work")
+
+    client = Connection(Failing())
+    assert (await client.next())["type"] == "websocket.close"
+    await client.left()
+    (record,) = caplog.records
+    assert record.getMessage() == "fraiseql_asgi cannot start: this cannot work"
+    assert record.exc_info is None
+
+
 async def test_a_manager_starts_again() -> None:
     manager = SubscriptionManager()
     for _ in range(3):
