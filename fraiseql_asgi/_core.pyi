@@ -28,6 +28,37 @@ def raise_request(
 def to_json(value: object, root: str = "data", max_bytes: int = 0) -> bytes: ...
 def from_json(json: bytes, /) -> Any: ...
 
+# -- graphql ----------------------------------------------------------------
+
+def graphql_parse(document: str, /) -> list[dict[str, Any]]: ...
+def graphql_validate(
+    schema_sdl: str, document: str, rules: list[str] | None = None, /
+) -> list[dict[str, Any]]: ...
+def graphql_execute(
+    schema_sdl: str | None,
+    document: str,
+    data: object,
+    variables: dict[str, Any] | None = None,
+    operation_name: str | None = None,
+    /,
+) -> bytes: ...
+
+# -- graphql_probe ----------------------------------------------------------
+
+def graphql_tokens(
+    document: str, /
+) -> tuple[list[tuple[str, int, int, str | None]], list[dict[str, Any]]]: ...
+def graphql_syntax_errors(document: str, /) -> list[dict[str, Any]]: ...
+def graphql_schema_errors(schema_sdl: str, /) -> list[dict[str, Any]]: ...
+def graphql_prepare(
+    schema_sdl: str | None,
+    document: str,
+    variables: dict[str, Any] | None = None,
+    operation_name: str | None = None,
+    /,
+) -> object: ...
+def graphql_project(plan: object, data: object, /) -> bytes: ...
+
 # -- graphql_message --------------------------------------------------------
 
 @final

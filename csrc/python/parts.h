@@ -13,6 +13,7 @@
     X(convert)                                                                \
     X(schema_cache)                                                           \
     X(graphql)                                                                \
+    X(graphql_probe)                                                          \
     X(graphql_message)                                                        \
     X(subscription_payload)                                                   \
     X(event_object)                                                           \

@@ -8,14 +8,11 @@ import os
 import pytest
 from differential import run
 
-from fraiseql_asgi import _core
-
 SEED = 20260101
 N_CASES = 2000
 SHOWN_MAX = 3
 
 
-@pytest.mark.skipif(not hasattr(_core, "graphql_execute"), reason="not there yet")
 @pytest.mark.timeout(300)
 def test_random_cases_equal_the_reference(capsys: pytest.CaptureFixture[str]) -> None:
     outcome = run.run(SEED, N_CASES, os.cpu_count() or 1, show_progress=False)
