@@ -86,12 +86,8 @@ typedef struct fq_ast_value {
     fq_ast_node node;
     fq_str text;
     union {
-        struct {
-            fq_ast_list items;  /* of a list: values; of an object: fields */
-            uint32_t print_len; /* of its text, in characters; see print.c */
-            uint32_t print_newlines;
-        };
-        bool is_block; /* of a string: written with three quotes */
+        fq_ast_list items; /* of a list: values; of an object: fields */
+        bool is_block;     /* of a string: written with three quotes */
         struct {
             struct fq_ast_value *next_variable; /* the document's next use */
             const struct fq_variable_position *position; /* what is expected

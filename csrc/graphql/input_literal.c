@@ -3,10 +3,14 @@
  * is in a buffer that grows and shrinks. One thread at a time. */
 #include "graphql/input_literal.h"
 
+#include "base/alloc.h"
 #include "base/buf.h"
 #include "graphql/print.h"
 #include "graphql/suggestion.h"
 #include "graphql/variables.h"
+
+/* An object of so many fields or fewer is searched for each of its type. */
+#define FEW_FIELDS 8
 
 typedef struct fq_literal_check {
     fq_input_literal_cb error_cb;
@@ -251,6 +255,31 @@ check_one_of(fq_literal_check *check, const fq_ast_value *literal,
     }
 }
 
+/* Which field of |literal| gives which of |type|, in the order of that, on the
+ * heap; NULL for few fields, and on failure. */
+static const fq_ast_argument **
+list_given(fq_literal_check *check, const fq_ast_value *literal,
+           const fq_type *type)
+{
+    if (literal->items.n_items <= FEW_FIELDS)
+        return NULL;
+    const fq_ast_argument **given = fq_alloc_zero(type->n_members
+                                                  * sizeof(*given));
+    if (given == NULL) {
+        check->status = FQ_ERR_NOMEM;
+        check->is_done = true;
+        return NULL;
+    }
+    FQ_AST_FOREACH(node, &literal->items)
+    {
+        const fq_ast_argument *field = (const fq_ast_argument *)node;
+        const fq_input_def *def = fq_type_input_field(type, field->name);
+        if (def != NULL)
+            given[def - type->input_fields] = field;
+    }
+    return given;
+}
+
 static void
 check_object(fq_literal_check *check, fq_ast_value *literal,
              const fq_type *type)
@@ -259,10 +288,12 @@ check_object(fq_literal_check *check, fq_ast_value *literal,
         report_no_object(check, literal, type);
         return;
     }
+    const fq_ast_argument **given = list_given(check, literal, type);
     for (uint32_t i = 0; i < type->n_members && !check->is_done; i++) {
         const fq_input_def *def = &type->input_fields[i];
-        const fq_ast_argument *field = fq_input_literal_field(literal,
-                                                              def->name);
+        const fq_ast_argument *field = given != NULL ? given[i]
+                                                     : fq_input_literal_field(
+                                                           literal, def->name);
         if (field == NULL) {
             if (fq_input_def_is_required(def))
                 report_missing(check, literal, type, def);
@@ -270,6 +301,7 @@ check_object(fq_literal_check *check, fq_ast_value *literal,
             check_field(check, field, def);
         }
     }
+    fq_free(given);
     FQ_AST_FOREACH(node, &literal->items)
     {
         const fq_ast_argument *field = (const fq_ast_argument *)node;

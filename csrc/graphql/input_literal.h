@@ -24,8 +24,8 @@ typedef bool (*fq_input_literal_cb)(void *arg, fq_str message, fq_str path,
 /* Calls |error_cb| for everything that keeps |literal| from being a value of
  * |type|; FQ_OK when it was not called. In an invalid schema |type| may be no
  * input type: that is not told again. Errors: FQ_ERR_INVALID (it was called),
- * FQ_ERR_NOMEM. Cost: O(items) times the fields of
- * their types, for each error O(text of the object or list around it). */
+ * FQ_ERR_NOMEM. Cost: O(items), plus the fields of its type for each object,
+ * and for each error what print.h tells. */
 fq_status
 fq_input_literal_check(fq_ast_value *literal, const fq_type *type,
                        fq_input_literal_cb error_cb, void *arg);

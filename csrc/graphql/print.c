@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Values are laid out in two passes: the first measures each list and object,
- * innermost first, because one that is longer than a line is broken up and
- * then is longer still; the second writes. One thread at a time. */
+/* A list or object that is longer than a line is broken up, and then so is all
+ * around it. Whether it is can be told from its first few items, so it is asked
+ * when it is written, and the cost does not depend on what is cut. One thread
+ * at a time. */
 #include "graphql/print.h"
 
 #include <string.h>
@@ -13,9 +14,9 @@
 #define PRINT_LINE_MAX 80
 #define PRINT_INDENT_MAX 100
 
-/* A text for people: what is beyond is cut, as indentation can make much of
- * little. */
-#define PRINT_TEXT_MAX (64 * 1024)
+/* A text for people: what is beyond is cut, as one document can ask for a
+ * hundred of them. */
+#define PRINT_TEXT_MAX (8 * 1024)
 
 /* Of a block string: a longer line stands alone between its quotes. */
 #define PRINT_BLOCK_LINE_MAX 70
@@ -26,12 +27,6 @@ typedef struct fq_printer {
     bool keeps_variables; /* they are printed as they are written */
 } fq_printer;
 
-/* Length of a text in characters, and its line breaks. */
-typedef struct fq_extent {
-    size_t len;
-    size_t newlines;
-} fq_extent;
-
 static size_t
 count_points(fq_str s)
 {
@@ -41,22 +36,13 @@ count_points(fq_str s)
     return n;
 }
 
-static size_t
-count_newlines(fq_str s)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < s.len; i++)
-        n += s.ptr[i] == '\n';
-    return n;
-}
-
 /* |s| with quotes, backslashes and control characters escaped. */
 static void
 print_string(fq_buf *buf, fq_str s)
 {
     static const char letters[] = "btn.fr"; /* from \b on; \v has none */
     fq_buf_append_char(buf, '"');
-    for (size_t i = 0; i < s.len; i++) {
+    for (size_t i = 0; i < s.len && fq_buf_status(buf) == FQ_OK; i++) {
         unsigned char c = (unsigned char)s.ptr[i];
         unsigned char next = i + 1 < s.len ? (unsigned char)s.ptr[i + 1] : 0;
         if (c == '"' || c == '\\')
@@ -166,63 +152,53 @@ is_omitted(const fq_printer *printer, const fq_ast_node *item)
                   == FQ_AST_VARIABLE;
 }
 
-static fq_extent
-measure(const fq_printer *printer, fq_ast_value *value);
+/* The characters of |value| on one line, or anything above |max| if they are
+ * more than that. */
+static size_t
+measure(const fq_printer *printer, const fq_ast_value *value, size_t max);
 
-static fq_extent
-measure_item(const fq_printer *printer, fq_ast_node *item)
+static size_t
+measure_leaf(const fq_printer *printer, const fq_ast_value *value, size_t max)
 {
-    if (item->kind != FQ_AST_OBJECT_FIELD)
-        return measure(printer, (fq_ast_value *)item);
-    const fq_ast_argument *field = (const fq_ast_argument *)item;
-    fq_extent extent = measure(printer, field->value);
-    extent.len += field->name.len + 2;
-    return extent;
+    /* A character has four bytes at most, and escapes only add. */
+    if (value->text.len > 4 * max)
+        return max + 1;
+    fq_buf text;
+    fq_buf_init(&text);
+    print_leaf(printer, &text, value);
+    size_t len = count_points(fq_buf_str(&text));
+    if (fq_buf_status(&text) != FQ_OK)
+        printer->buf->status = fq_buf_status(&text);
+    fq_buf_fini(&text);
+    return len;
 }
 
-/* True when |value|, measured, gets a line per item. */
-static bool
-is_broken_up(const fq_ast_value *value)
+static size_t
+measure(const fq_printer *printer, const fq_ast_value *value, size_t max)
 {
-    return value->print_len > PRINT_LINE_MAX;
-}
-
-static fq_extent
-measure(const fq_printer *printer, fq_ast_value *value)
-{
-    fq_extent total = {0, 0};
-    if (!is_container(value)) {
-        fq_buf text;
-        fq_buf_init(&text);
-        print_leaf(printer, &text, value);
-        total.len = count_points(fq_buf_str(&text));
-        total.newlines = count_newlines(fq_buf_str(&text));
-        fq_buf_fini(&text);
-        return total;
-    }
-    size_t n_items = 0;
+    if (!is_container(value))
+        return measure_leaf(printer, value, max);
+    size_t len = value->node.kind == FQ_AST_LIST ? 2 : 4;
+    bool is_first = true;
     FQ_AST_FOREACH(item, &value->items)
     {
+        const fq_ast_value *inner = (const fq_ast_value *)item;
         if (is_omitted(printer, item))
             continue;
-        fq_extent extent = measure_item(printer, item);
-        total.len += extent.len;
-        total.newlines += extent.newlines;
-        n_items++;
+        if (!is_first)
+            len += 2;
+        is_first = false;
+        if (item->kind == FQ_AST_OBJECT_FIELD) {
+            const fq_ast_argument *field = (const fq_ast_argument *)item;
+            len += field->name.len + 2;
+            inner = field->value;
+        }
+        if (len <= max)
+            len += measure(printer, inner, max - len);
+        if (len > max)
+            break;
     }
-    size_t n_gaps = n_items > 0 ? n_items - 1 : 0;
-    size_t quotes = value->node.kind == FQ_AST_LIST ? 2 : 4;
-    size_t on_one_line = total.len + 2 * n_gaps + quotes;
-    if (on_one_line > PRINT_LINE_MAX) {
-        total.newlines += n_gaps;
-        total.len += n_gaps + 2 * (total.newlines + 1) + 4;
-        total.newlines += 2;
-    } else {
-        total.len = on_one_line;
-    }
-    value->print_len = (uint32_t)total.len;
-    value->print_newlines = (uint32_t)total.newlines;
-    return total;
+    return len;
 }
 
 static void
@@ -243,6 +219,7 @@ print_indented(fq_printer *printer, const fq_ast_value *value)
 {
     fq_buf text;
     fq_buf_init(&text);
+    text.max = PRINT_TEXT_MAX;
     print_leaf(printer, &text, value);
     for (size_t i = 0; i < text.len; i++) {
         fq_buf_append_char(printer->buf, text.ptr[i]);
@@ -257,7 +234,7 @@ print_indented(fq_printer *printer, const fq_ast_value *value)
 }
 
 static void
-print_measured(fq_printer *printer, const fq_ast_value *value);
+print_laid_out(fq_printer *printer, const fq_ast_value *value);
 
 static void
 print_items(fq_printer *printer, const fq_ast_value *value, bool is_broken)
@@ -265,6 +242,8 @@ print_items(fq_printer *printer, const fq_ast_value *value, bool is_broken)
     bool is_first = true;
     FQ_AST_FOREACH(item, &value->items)
     {
+        if (fq_buf_status(printer->buf) != FQ_OK)
+            return;
         if (is_omitted(printer, item))
             continue;
         if (!is_first && !is_broken)
@@ -279,12 +258,12 @@ print_items(fq_printer *printer, const fq_ast_value *value, bool is_broken)
             fq_buf_append_str(printer->buf, FQ_STR_LIT(": "));
             inner = field->value;
         }
-        print_measured(printer, inner);
+        print_laid_out(printer, inner);
     }
 }
 
 static void
-print_measured(fq_printer *printer, const fq_ast_value *value)
+print_laid_out(fq_printer *printer, const fq_ast_value *value)
 {
     if (fq_buf_status(printer->buf) != FQ_OK)
         return;
@@ -293,7 +272,7 @@ print_measured(fq_printer *printer, const fq_ast_value *value)
         return;
     }
     bool is_list = value->node.kind == FQ_AST_LIST;
-    bool is_broken = is_broken_up(value);
+    bool is_broken = measure(printer, value, PRINT_LINE_MAX) > PRINT_LINE_MAX;
     fq_buf_append_char(printer->buf, is_list ? '[' : '{');
     if (is_broken) {
         printer->depth++;
@@ -317,8 +296,7 @@ print_text(fq_buf *buf, fq_ast_value *value, bool keeps_variables)
     fq_buf_init(&text);
     text.max = PRINT_TEXT_MAX;
     fq_printer printer = {.buf = &text, .keeps_variables = keeps_variables};
-    measure(&printer, value);
-    print_measured(&printer, value);
+    print_laid_out(&printer, value);
     if (fq_buf_status(&text) == FQ_ERR_NOMEM)
         buf->status = FQ_ERR_NOMEM;
     fq_buf_append_str(buf, fq_utf8_truncate(fq_buf_str(&text), text.len));

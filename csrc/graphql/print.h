@@ -8,8 +8,8 @@
 #include "graphql/ast.h"
 
 /* Appends |value|. Variables, whose values nobody knows where this is used,
- * are null, and input fields they were given for are left out. Cost: O(text),
- * plus indentation. */
+ * are null, and input fields they were given for are left out. A text of more
+ * than 8 KiB is cut. Cost: O(text). */
 void
 fq_print_value(fq_buf *buf, fq_ast_value *value);
 

@@ -30,10 +30,11 @@ typedef struct fq_type_walk {
 static fq_type *
 new_wrapper(fq_type_walk *walk, const fq_type *of, fq_type_kind kind)
 {
-    if (walk->n_wrappers++ == FQ_TYPE_INFO_WRAPPERS_MAX) {
+    if (walk->n_wrappers == FQ_TYPE_INFO_WRAPPERS_MAX) {
         walk->status = FQ_ERR_LIMIT;
         return NULL;
     }
+    walk->n_wrappers++;
     fq_type *type = FQ_ARENA_NEW(walk->arena, fq_type);
     char *name = fq_arena_alloc(walk->arena, of->name.len + 2);
     if (type == NULL || name == NULL) {

@@ -69,14 +69,27 @@ typedef struct fq_overlap_fields {
     bool spreads_are_charged;
 } fq_overlap_fields;
 
-/* A set of pairs of numbers, by open addressing. 0 is a free slot; a pair with
- * PAIR_EXCLUSIVE was compared as one that cannot be of the same object. */
-#define PAIR_EXCLUSIVE (UINT64_C(1) << 63)
+/* A set of pairs of numbers from 1. Of each pair it is known whether it was
+ * compared, and if so whether only as one that excludes each other by the
+ * types around. Two bits of a row for the first number, the row being made
+ * when it is needed; in documents for which that would be much, and for first
+ * numbers beyond what was foreseen, a slot of 64 bits by open addressing. */
 typedef struct fq_pair_set {
-    uint64_t *slots;
-    size_t cap; /* a power of two, or 0 */
-    size_t n_items;
+    uint8_t **rows; /* NULL: none of them */
+    uint32_t n_rows;
+    uint32_t row_len; /* in bytes */
+    uint64_t *slots;  /* 0: free */
+    size_t cap;       /* a power of two, or 0 */
+    size_t n_items;   /* in slots */
 } fq_pair_set;
+
+/* Of a slot or of the two bits in a row: compared, but as exclusive. */
+#define PAIR_SLOT_EXCLUSIVE (UINT64_C(1) << 63)
+#define PAIR_COMPARED 1u
+#define PAIR_EXCLUSIVE 2u
+
+/* The rows of a set may come to so many bytes; fewer slots would not do. */
+#define PAIR_ROWS_MAX ((size_t)4 * 1024 * 1024)
 
 typedef struct fq_overlap {
     fq_validation *validation;
@@ -157,40 +170,84 @@ pair_slot(const fq_pair_set *set, uint64_t pair)
 {
     size_t i = (size_t)((pair * UINT64_C(0x9E3779B97F4A7C15)) >> 32)
                & (set->cap - 1);
-    while (set->slots[i] != 0 && (set->slots[i] & ~PAIR_EXCLUSIVE) != pair)
+    while (set->slots[i] != 0
+           && (set->slots[i] & ~PAIR_SLOT_EXCLUSIVE) != pair)
         i = (i + 1) & (set->cap - 1);
     return i;
 }
 
-/* Adds (|a|, |b|), both above 0; false when it was there and nothing new is
- * to be found. Out of memory the validation fails. */
 static bool
-pair_add(fq_overlap *overlap, fq_pair_set *set, uint32_t a, uint32_t b,
-         bool is_exclusive)
+pair_grow(fq_overlap *overlap, fq_pair_set *set)
+{
+    fq_pair_set grown = *set;
+    grown.cap = set->cap > 0 ? set->cap * 2 : 64;
+    grown.slots = fq_alloc_zero(grown.cap * sizeof(grown.slots[0]));
+    if (grown.slots == NULL) {
+        fq_validation_fail(overlap->validation);
+        return false;
+    }
+    for (size_t i = 0; i < set->cap; i++) {
+        uint64_t slot = set->slots[i];
+        if (slot != 0)
+            grown.slots[pair_slot(&grown, slot & ~PAIR_SLOT_EXCLUSIVE)] = slot;
+    }
+    fq_free(set->slots);
+    *set = grown;
+    return true;
+}
+
+static bool
+pair_add_slot(fq_overlap *overlap, fq_pair_set *set, uint32_t a, uint32_t b,
+              bool is_exclusive)
 {
     uint64_t pair = (uint64_t)a << 32 | b;
-    if (set->n_items * 2 >= set->cap) {
-        fq_pair_set grown = {.cap = set->cap > 0 ? set->cap * 2 : 64};
-        grown.slots = fq_alloc_zero(grown.cap * sizeof(grown.slots[0]));
-        if (grown.slots == NULL) {
-            fq_validation_fail(overlap->validation);
-            return false;
-        }
-        for (size_t i = 0; i < set->cap; i++)
-            if (set->slots[i] != 0)
-                grown.slots[pair_slot(&grown, set->slots[i] & ~PAIR_EXCLUSIVE)]
-                    = set->slots[i];
-        grown.n_items = set->n_items;
-        fq_free(set->slots);
-        *set = grown;
-    }
+    if (set->n_items * 2 >= set->cap && !pair_grow(overlap, set))
+        return false;
     size_t i = pair_slot(set, pair);
     bool is_new = set->slots[i] == 0;
     if (!is_new && (is_exclusive || set->slots[i] == pair))
         return false;
-    set->slots[i] = is_exclusive ? pair | PAIR_EXCLUSIVE : pair;
+    set->slots[i] = is_exclusive ? pair | PAIR_SLOT_EXCLUSIVE : pair;
     set->n_items += is_new;
     return true;
+}
+
+/* Adds (|a|, |b|); false when it was there and nothing new is to be found. Out
+ * of memory the validation fails. */
+static bool
+pair_add(fq_overlap *overlap, fq_pair_set *set, uint32_t a, uint32_t b,
+         bool is_exclusive)
+{
+    if (a > set->n_rows)
+        return pair_add_slot(overlap, set, a, b, is_exclusive);
+    uint8_t **row = &set->rows[a - 1];
+    if (*row == NULL)
+        *row = fq_validation_alloc(overlap->validation, set->row_len);
+    if (*row == NULL)
+        return false;
+    uint8_t *bits = &(*row)[b / 4];
+    unsigned shift = b % 4 * 2;
+    unsigned known = (unsigned)*bits >> shift & 3u;
+    if (known == PAIR_COMPARED || (known != 0 && is_exclusive))
+        return false;
+    *bits = (uint8_t)((*bits & ~(3u << shift))
+                      | (is_exclusive ? PAIR_EXCLUSIVE : PAIR_COMPARED)
+                            << shift);
+    return true;
+}
+
+/* Prepares |set| for pairs up to (|n_a|, |n_b|); false without memory. */
+static bool
+pair_set_init(fq_overlap *overlap, fq_pair_set *set, size_t n_a, size_t n_b)
+{
+    size_t row_len = n_b / 4 + 1;
+    if (row_len > PAIR_ROWS_MAX / (n_a + 1))
+        return true;
+    set->rows = fq_validation_alloc(overlap->validation,
+                                    n_a * sizeof(set->rows[0]));
+    set->n_rows = (uint32_t)n_a;
+    set->row_len = (uint32_t)row_len;
+    return set->rows != NULL;
 }
 
 /* Counts what |set| holds, inline fragments flattened. */
@@ -735,7 +792,8 @@ compare_sets(fq_overlap *overlap, fq_conflict_sink *sink, bool is_exclusive,
         compare_fields_and_fragment(overlap, sink, is_exclusive, fields2,
                                     it->fragment);
     for (const fq_overlap_spread *it = spreads1; it; it = it->next)
-        for (const fq_overlap_spread *it2 = spreads2; it2; it2 = it2->next)
+        for (const fq_overlap_spread *it2 = spreads2;
+             it2 != NULL && !overlap->validation->is_aborted; it2 = it2->next)
             compare_fragments(overlap, sink, is_exclusive, it->fragment,
                               it2->fragment);
     leave(overlap);
@@ -995,7 +1053,15 @@ overlap_init(fq_overlap *overlap, fq_validation *validation)
         || overlap->spread_marks == NULL)
         return false;
     overlap->validation = validation;
-    return true;
+    size_t n_fragments = document->n_fragments;
+    if (n_fragments == 0)
+        return true;
+    size_t n_sets = (size_t)document->n_fields + document->n_operations
+                    + n_fragments;
+    return pair_set_init(overlap, &overlap->fields_and_fragment, n_sets,
+                         n_fragments)
+           && pair_set_init(overlap, &overlap->fragments, n_fragments,
+                            n_fragments);
 }
 
 static void
@@ -1021,11 +1087,12 @@ enter_selection_set(fq_validation *validation, void *state,
     if (fields->spreads != NULL
         && (fields->n_groups > 0 || fields->n_spread_nodes > 1)) {
         const fq_overlap_spread *spread = spreads_of(overlap, fields);
-        for (; spread != NULL; spread = spread->next) {
+        for (; spread != NULL && !validation->is_aborted;
+             spread = spread->next) {
             compare_fields_and_fragment(overlap, &sink, false, fields,
                                         spread->fragment);
-            for (const fq_overlap_spread *other = spread->next; other;
-                 other = other->next)
+            for (const fq_overlap_spread *other = spread->next;
+                 other != NULL && !validation->is_aborted; other = other->next)
                 compare_fragments(overlap, &sink, false, spread->fragment,
                                   other->fragment);
         }
