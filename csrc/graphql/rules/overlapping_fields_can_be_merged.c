@@ -36,10 +36,8 @@
 
 typedef struct fq_overlap_field {
     const fq_ast_field *field;
-    const fq_type *parent;          /* what it is selected on; NULL: unknown */
-    const fq_field_def *def;        /* likewise */
-    const fq_ast_directive *stream; /* the first @stream; NULL: none */
-    struct fq_overlap_field *next;  /* of the same response key */
+    const fq_type *parent;         /* what it is selected on; NULL: unknown */
+    struct fq_overlap_field *next; /* of the same response key */
 } fq_overlap_field;
 
 typedef struct fq_overlap_group {
@@ -265,34 +263,6 @@ count_selections(const fq_ast_selection_set *set, uint32_t *pn_fields)
     }
 }
 
-/* Experimental, and no rule here is about it; but wherever a directive of that
- * name is used, the reference refuses to merge. */
-static const fq_ast_directive *
-find_stream(const fq_ast_field *field)
-{
-    FQ_AST_FOREACH(node, &field->directives)
-    {
-        const fq_ast_directive *directive = (const fq_ast_directive *)node;
-        if (fq_str_eq(directive->name, FQ_STR_LIT("stream")))
-            return directive;
-    }
-    return NULL;
-}
-
-/* What |field| is on |parent|; as in the reference __typename and its like are
- * nothing. */
-static const fq_field_def *
-definition_of(const fq_schema *schema, const fq_ast_field *field,
-              const fq_type *parent)
-{
-    const fq_field_def *def = field->def;
-    if (parent == NULL || !fq_type_is_composite(parent)
-        || def == schema->meta_typename || def == schema->meta_schema
-        || def == schema->meta_type)
-        return NULL;
-    return def;
-}
-
 static void
 collect_field(fq_overlap *overlap, fq_overlap_fields *fields,
               const fq_ast_field *field, const fq_type *parent)
@@ -312,8 +282,6 @@ collect_field(fq_overlap *overlap, fq_overlap_fields *fields,
         return;
     item->field = field;
     item->parent = parent;
-    item->def = definition_of(overlap->validation->schema, field, parent);
-    item->stream = find_stream(field);
     *group->tail = item;
     group->tail = &item->next;
 }
@@ -765,12 +733,27 @@ compare_fragments(fq_overlap *overlap, fq_conflict_sink *sink,
     leave(overlap);
 }
 
+/* The type of |item|, or NULL. As in the reference nothing is known of
+ * __typename and its like. */
+static const fq_type *
+type_of(const fq_overlap *overlap, const fq_overlap_field *item)
+{
+    const fq_schema *schema = overlap->validation->schema;
+    const fq_field_def *def = item->field->def;
+    if (def == NULL || item->parent == NULL
+        || !fq_type_is_composite(item->parent) || def == schema->meta_typename
+        || def == schema->meta_schema || def == schema->meta_type)
+        return NULL;
+    return def->type;
+}
+
 /* What |item| selects; NULL when validation was given up. */
 static const fq_overlap_fields *
 collect_field_set(fq_overlap *overlap, const fq_overlap_field *item)
 {
+    const fq_type *type = type_of(overlap, item);
     return collect(overlap, item->field->selection_set,
-                   item->def != NULL ? item->def->type->named : NULL);
+                   type != NULL ? type->named : NULL);
 }
 
 /* H, I, J: what two fields of one key select. */
@@ -848,24 +831,39 @@ types_conflict(fq_overlap *overlap, const fq_type *type1, const fq_type *type2)
     return fq_type_is_leaf(type1) || fq_type_is_leaf(type2);
 }
 
-/* True when |item| is but a name. */
-static bool
-is_simple_leaf(const fq_overlap_field *item)
+/* Experimental, and no rule here is about it; but wherever a directive of that
+ * name is used, the reference refuses to merge. */
+static const fq_ast_directive *
+find_stream(const fq_ast_field *field)
 {
-    return item->field->arguments.n_items == 0
-           && item->field->selection_set == NULL && item->stream == NULL;
+    FQ_AST_FOREACH(node, &field->directives)
+    {
+        const fq_ast_directive *directive = (const fq_ast_directive *)node;
+        if (fq_str_eq(directive->name, FQ_STR_LIT("stream")))
+            return directive;
+    }
+    return NULL;
 }
 
-/* True when the types of both are one for the reference too, where a wrapper
- * is equal to no other; what is compared is paid for. */
+/* True when |field| is but a name. */
 static bool
-has_same_type(const fq_overlap_field *item1, const fq_overlap_field *item2)
+is_simple_leaf(const fq_ast_field *field)
 {
-    if (item1->def == item2->def)
-        return true;
-    return item1->def != NULL && item2->def != NULL
-           && item1->def->type == item2->def->type
-           && !fq_type_is_wrapper(item1->def->type);
+    return field->arguments.n_items == 0 && field->selection_set == NULL
+           && find_stream(field) == NULL;
+}
+
+/* True when both fields of one name have types that are one for the reference
+ * too, where a wrapper is equal to no other; what is compared is paid for. */
+static bool
+has_same_type(const fq_overlap *overlap, const fq_overlap_field *item1,
+              const fq_overlap_field *item2)
+{
+    const fq_type *type1 = type_of(overlap, item1);
+    const fq_type *type2 = type_of(overlap, item2);
+    return type1 == type2
+           && (item1->field->def == item2->field->def || type1 == NULL
+               || !fq_type_is_wrapper(type1));
 }
 
 /* What keeps two fields of one key from being merged whatever they select. */
@@ -893,18 +891,21 @@ find_clash(fq_overlap *overlap, bool is_exclusive,
            const fq_overlap_field *item1, const fq_overlap_field *item2)
 {
     const fq_ast_field *field1 = item1->field, *field2 = item2->field;
-    const fq_field_def *def1 = item1->def, *def2 = item2->def;
+    const fq_ast_directive *stream1 = find_stream(field1);
+    const fq_ast_directive *stream2 = find_stream(field2);
+    const fq_type *type1 = type_of(overlap, item1);
+    const fq_type *type2 = type_of(overlap, item2);
     bool is_same_name = field1->name_id == field2->name_id;
     if (!is_exclusive && !is_same_name)
         return FQ_CLASH_FIELDS;
     if (!is_exclusive && !have_same_arguments(overlap, field1, field2))
         return FQ_CLASH_ARGUMENTS;
-    if (item1->stream != NULL || item2->stream != NULL)
-        return have_same_stream(overlap, item1->stream, item2->stream)
+    if (stream1 != NULL || stream2 != NULL)
+        return have_same_stream(overlap, stream1, stream2)
                    ? FQ_CLASH_SAME_STREAM
                    : FQ_CLASH_STREAM;
-    if (def1 != NULL && def2 != NULL && def1 != def2
-        && types_conflict(overlap, def1->type, def2->type))
+    if (type1 != NULL && type2 != NULL && field1->def != field2->def
+        && types_conflict(overlap, type1, type2))
         return FQ_CLASH_TYPES;
     return FQ_CLASH_NONE;
 }
@@ -937,9 +938,9 @@ write_clash(fq_buf *buf, fq_clash clash, const fq_overlap_field *item1,
         break;
     case FQ_CLASH_TYPES:
         fq_buf_append_str(buf, FQ_STR_LIT("they return conflicting types '"));
-        fq_buf_append_str(buf, item1->def->type->name);
+        fq_buf_append_str(buf, item1->field->def->type->name);
         fq_buf_append_str(buf, FQ_STR_LIT("' and '"));
-        fq_buf_append_str(buf, item2->def->type->name);
+        fq_buf_append_str(buf, item2->field->def->type->name);
         fq_buf_append_char(buf, '\'');
         break;
     }
@@ -953,8 +954,8 @@ compare_pair(fq_overlap *overlap, fq_conflict_sink *sink, bool is_exclusive,
     if (!spend(overlap, 2))
         return;
     const fq_ast_field *field1 = item1->field, *field2 = item2->field;
-    if (is_simple_leaf(item1) && is_simple_leaf(item2)
-        && field1->name_id == field2->name_id && has_same_type(item1, item2))
+    if (field1->name_id == field2->name_id && is_simple_leaf(field1)
+        && is_simple_leaf(field2) && has_same_type(overlap, item1, item2))
         return;
     is_exclusive = is_exclusive
                    || (item1->parent != item2->parent && item1->parent != NULL
