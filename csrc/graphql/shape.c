@@ -283,12 +283,11 @@ collect_spread(fq_collector *collector, const fq_ast_spread *spread)
 {
     fq_collect_scratch *scratch = &collector->projection->source->scratch;
     const fq_ast_fragment *fragment = spread->fragment;
-    if (fragment == NULL) /* the document was not validated */
-        return FQ_OK;
     bool includes;
     fq_status status = collect_directives(collector, &spread->directives,
                                           &includes);
-    if (status != FQ_OK || !includes
+    /* Without validation a fragment may not be there. */
+    if (status != FQ_OK || !includes || fragment == NULL
         || !scratch_mark(scratch, scratch->fragment_marks, fragment->index))
         return status;
     return collect_fragment(collector, fragment->type_condition,

@@ -77,4 +77,17 @@ compile_plan(fq_str query, fq_str operation_name, bool label,
     return fq_plan_compile(&request, limits, pplan, errors);
 }
 
+/* The schema |sdl| says; outside of bodies that may run out of memory. */
+static inline fq_schema *
+build_schema(const char *sdl)
+{
+    fq_schema *schema;
+    fq_gql_errors errors;
+    fq_gql_errors_init(&errors);
+    if (fq_schema_build(fq_str_of(sdl), &schema, &errors) != FQ_OK)
+        fail_msg("%.*s", FQ_STR_FMT(errors.head->message));
+    fq_gql_errors_fini(&errors);
+    return schema;
+}
+
 #endif
