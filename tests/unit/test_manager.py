@@ -24,6 +24,7 @@ from fraiseql_asgi import (
     SubscriptionManager,
     UnknownSubscription,
 )
+from fraiseql_asgi.types import Metrics
 
 
 async def http(
@@ -517,6 +518,7 @@ async def test_attach_chains_the_lifespan() -> None:
 
 async def test_metrics_count() -> None:
     async with SubscriptionManager() as manager:
+        assert set(manager.get_metrics()) == set(Metrics.__annotations__)
         client = await Connection(manager).subscribed()
         other = await Connection(manager).subscribed()
         manager.publish("tick", {"n": 1})
@@ -526,6 +528,7 @@ async def test_metrics_count() -> None:
         assert metrics["connections_active"] == 2
         assert metrics["subscriptions_active"] == 2
         assert metrics["channels_active"] == 1
+        assert metrics["events_published"] == 1
         assert metrics["events_received"] == 1
         assert metrics["events_matched"] == 2
         assert metrics["projections"] == 1
