@@ -46,6 +46,30 @@ class Metrics(TypedDict):
     subscriptions_total: int
     subscriptions_completed: int
     subscriptions_refused: int
+    #: Why operations were refused: the document is no GraphQL, it may not be
+    #: executed, its variables do not fit,
+    refused_syntax: int
+    refused_validation: int
+    refused_variables: int
+    #: it exceeds the one of `Limits.document_…` that is named,
+    refused_document_bytes: int
+    refused_document_tokens: int
+    refused_document_depth: int
+    refused_document_fields: int
+    refused_document_aliases: int
+    refused_document_directives: int
+    #: the connection has as many as it may, or a maximum that cannot be set is
+    #: exceeded,
+    refused_subscriptions: int
+    refused_other_limits: int
+    #: it names a persisted operation that is unknown, or none where it must,
+    refused_persisted: int
+    #: it is a query or mutation, and nothing executes them.
+    refused_unhandled: int
+    #: Queries and mutations given to `execute_handler`, and those that ended in
+    #: an `error` message.
+    execute_calls: int
+    execute_errors: int
     #: Channels somebody listens on.
     channels_active: int
     #: Events this process gave to the bus (with an `EventBus` that is shared,

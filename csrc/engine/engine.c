@@ -4,6 +4,8 @@
  * mean for it is in dispatch.c and caller.c. Thread: reactor. */
 #include "engine/engine.h"
 
+#include <stddef.h>
+
 #include "base/alloc.h"
 #include "base/check.h"
 #include "engine/caller.h"
@@ -79,12 +81,40 @@ fq_engine_field_add(fq_engine *engine, const fq_field *field)
     (fq_gql_errors_add((errors), (code), __VA_ARGS__) != NULL ? (status)      \
                                                               : FQ_ERR_NOMEM)
 
-static fq_status
-engine_check_type(const fq_plan *plan, fq_gql_errors *errors)
+/* Counts why an operation is refused; memory has no counter. */
+static void
+engine_count_refusal(fq_engine *engine, fq_status status,
+                     fq_document_limit limit, bool is_request_error)
 {
-    fq_operation_type type = fq_plan_operation_type(plan);
-    if (type == FQ_OPERATION_SUBSCRIPTION)
-        return FQ_OK;
+    static const size_t by_limit[] = {
+        [FQ_LIMIT_NONE] = offsetof(fq_metrics, refused_other_limits),
+        [FQ_LIMIT_BYTES] = offsetof(fq_metrics, refused_document_bytes),
+        [FQ_LIMIT_TOKENS] = offsetof(fq_metrics, refused_document_tokens),
+        [FQ_LIMIT_DEPTH] = offsetof(fq_metrics, refused_document_depth),
+        [FQ_LIMIT_FIELDS] = offsetof(fq_metrics, refused_document_fields),
+        [FQ_LIMIT_ALIASES] = offsetof(fq_metrics, refused_document_aliases),
+        [FQ_LIMIT_DIRECTIVES] = offsetof(fq_metrics,
+                                         refused_document_directives),
+    };
+    size_t offset;
+    if (status == FQ_ERR_LIMIT)
+        offset = by_limit[limit];
+    else if (status == FQ_ERR_SYNTAX)
+        offset = offsetof(fq_metrics, refused_syntax);
+    else if (status != FQ_ERR_INVALID)
+        return;
+    else if (is_request_error)
+        offset = offsetof(fq_metrics, refused_variables);
+    else
+        offset = offsetof(fq_metrics, refused_validation);
+    _Atomic uint64_t *counter = (_Atomic uint64_t *)((char *)engine->metrics
+                                                     + offset);
+    atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+}
+
+static fq_status
+engine_refuse_type(fq_operation_type type, fq_gql_errors *errors)
+{
     return ENGINE_REFUSE(errors, FQ_ERR_INVALID, "VALIDATION_ERROR",
                          "Only subscriptions are served here, but the "
                          "operation is a %s.",
@@ -218,37 +248,58 @@ engine_add_sub(fq_engine *engine, fq_sink *sink, const fq_subscribe_args *args,
     return FQ_OK;
 }
 
-/* From the document to a subscription that hears events. */
-static fq_status
-engine_subscribe(fq_engine *engine, fq_sink *sink,
-                 const fq_subscribe_args *args, fq_sub **psub,
-                 fq_gql_errors *errors, bool *prequest_error)
+fq_status
+fq_engine_plan(fq_engine *engine, const fq_subscribe_args *args,
+               fq_plan **pplan, fq_gql_errors *errors)
 {
-    fq_plan *plan = NULL;
-    fq_binding binding = {0};
-    fq_field spec = {0};
     fq_plan_request request = {
         .query = args->query,
         .operation_name = args->operation_name,
         .label = args->operation_label,
     };
     fq_status status = fq_plan_cache_get(
-        engine->plans, &request, &engine->limits.document, &plan, errors);
+        engine->plans, &request, &engine->limits.document, pplan, errors);
     FQ_METRIC_SET(engine->metrics, plans_cached,
                   fq_plan_cache_n_plans(engine->plans));
-    if (status == FQ_OK)
-        status = engine_check_type(plan, errors);
-    if (status == FQ_OK)
-        status = engine_specify(engine, plan, args, &spec, errors);
+    if (status != FQ_OK)
+        engine_count_refusal(engine, status, errors->limit, false);
+    return status;
+}
+
+/* From the document to a subscription that hears events. */
+static fq_status
+engine_subscribe(fq_engine *engine, fq_sink *sink,
+                 const fq_subscribe_args *args, fq_sub **psub,
+                 fq_gql_errors *errors, bool *prequest_error)
+{
+    fq_binding binding = {0};
+    fq_field spec = {0};
+    fq_plan *plan = args->plan;
+    fq_status status = FQ_OK;
+    if (plan != NULL)
+        fq_plan_ref(plan);
+    else
+        status = fq_engine_plan(engine, args, &plan, errors);
+    if (status != FQ_OK)
+        return status;
+    fq_operation_type type = fq_plan_operation_type(plan);
+    if (type != FQ_OPERATION_SUBSCRIPTION) {
+        FQ_METRIC_ADD(engine->metrics, refused_unhandled, 1);
+        status = engine_refuse_type(type, errors);
+        goto out;
+    }
+    status = engine_specify(engine, plan, args, &spec, errors);
     if (status == FQ_OK) {
         status = fq_plan_bind(plan, args->variables, &binding, errors);
         *prequest_error = status == FQ_ERR_INVALID;
     }
     if (status == FQ_OK)
         status = engine_add_sub(engine, sink, args, &spec, &binding, psub);
+    if (status != FQ_OK)
+        engine_count_refusal(engine, status, FQ_LIMIT_NONE, *prequest_error);
+out:
     fq_binding_fini(&binding);
-    if (plan != NULL)
-        fq_plan_unref(plan);
+    fq_plan_unref(plan);
     return status;
 }
 

@@ -106,6 +106,7 @@ struct fq_sub {
 };
 
 typedef struct fq_subscribe_args {
+    fq_plan *plan; /* of what follows, borrowed; NULL: not compiled yet */
     fq_str query;
     fq_str operation_name; /* ptr NULL: none */
     bool operation_label;  /* see fq_plan_compile */
@@ -139,6 +140,14 @@ fq_engine_free(fq_engine *engine);
  * Errors: FQ_ERR_EXISTS, FQ_ERR_LIMIT (channels), FQ_ERR_NOMEM. */
 fq_status
 fq_engine_field_add(fq_engine *engine, const fq_field *field);
+
+/* Parses, validates and compiles the document of |args|, or finds it done:
+ * *pplan holds one reference. For who must know what kind of operation it is
+ * before it can start; of |args| the document, the name and the label count. Errors: those
+ * of fq_plan_compile. */
+fq_status
+fq_engine_plan(fq_engine *engine, const fq_subscribe_args *args,
+               fq_plan **pplan, fq_gql_errors *errors);
 
 /* Starts a subscription for |sink|. From its return on it gets every event
  * accepted later, and none accepted before, even if that still waits. A

@@ -19,6 +19,21 @@
     X(subscriptions_total, "subscriptions ever started")                      \
     X(subscriptions_completed, "subscriptions ended, for whatever reason")    \
     X(subscriptions_refused, "subscribe requests answered by an error")       \
+    X(refused_syntax, "documents that are not GraphQL")                       \
+    X(refused_validation, "documents that may not be executed")               \
+    X(refused_variables, "variables that do not fit")                         \
+    X(refused_document_bytes, "documents above Limits.document_max_bytes")    \
+    X(refused_document_tokens, "above document_max_tokens")                   \
+    X(refused_document_depth, "above document_max_depth")                     \
+    X(refused_document_fields, "above document_max_fields")                   \
+    X(refused_document_aliases, "above document_max_aliases")                 \
+    X(refused_document_directives, "above document_max_directives")           \
+    X(refused_subscriptions, "above max_subscriptions_per_connection")        \
+    X(refused_other_limits, "above a maximum that cannot be set")             \
+    X(refused_persisted, "persisted operations unknown, or none given")       \
+    X(refused_unhandled, "queries and mutations that nothing executes")       \
+    X(execute_calls, "queries and mutations handed to Python")                \
+    X(execute_errors, "of these, ended by an `error` message")                \
     X(channels_active, "channels somebody listens on")                        \
     X(events_received, "events that came from the bus")                       \
     X(events_matched, "pairs of event and subscription that matched")         \

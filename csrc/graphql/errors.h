@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/status.h"
 #include "base/str.h"
+#include "graphql/limits.h"
 
 /* The reference collects 100 errors and one more that says it stopped. */
 #define FQ_GQL_ERRORS_MAX 101
@@ -35,7 +36,8 @@ typedef struct fq_gql_errors {
     fq_gql_error *head;
     fq_gql_error **tail;
     size_t n_items;
-    fq_status status; /* FQ_ERR_NOMEM when an error could not be kept */
+    fq_status status;        /* FQ_ERR_NOMEM when an error could not be kept */
+    fq_document_limit limit; /* that one of them is about, to be counted */
     /* Line and column of every 64th byte of the source located in last, so
      * that a place costs no walk over the whole text; NULL: none yet. */
     fq_gql_location *marks;

@@ -16,4 +16,15 @@ typedef struct fq_document_limits {
     size_t max_directives; /* per node */
 } fq_document_limits;
 
+/* Which of them a document exceeds. */
+typedef enum fq_document_limit {
+    FQ_LIMIT_NONE,
+    FQ_LIMIT_BYTES,
+    FQ_LIMIT_TOKENS,
+    FQ_LIMIT_DEPTH,
+    FQ_LIMIT_FIELDS,
+    FQ_LIMIT_ALIASES,
+    FQ_LIMIT_DIRECTIVES,
+} fq_document_limit;
+
 #endif

@@ -65,7 +65,7 @@ parse_field(fq_parser *parser, fq_ast_node **pnode)
         size_t max = parser->limits->max_aliases;
         if (++parser->n_aliases > max && max > 0)
             return fq_parser_fail_limit(
-                parser, field->node.start,
+                parser, FQ_LIMIT_ALIASES, field->node.start,
                 "Document contains more than %zu aliases.", max);
         field->alias = field->name;
         TRY(fq_parser_name(parser, &field->name));
@@ -304,6 +304,7 @@ fq_parse(fq_str text, const fq_document_limits *limits, fq_document *document,
     if (max_bytes == 0 || max_bytes > UINT32_MAX)
         max_bytes = UINT32_MAX;
     if (text.len > max_bytes) {
+        errors->limit = FQ_LIMIT_BYTES;
         fq_gql_error *error = fq_gql_errors_add(
             errors, "LIMIT_REACHED", "Document is larger than %zu bytes.",
             max_bytes);

@@ -21,10 +21,11 @@ fq_parser_node(fq_parser *parser, fq_ast_kind kind, size_t n_bytes)
 }
 
 fq_status
-fq_parser_fail_limit(fq_parser *parser, size_t offset, const char *format,
-                     size_t max)
+fq_parser_fail_limit(fq_parser *parser, fq_document_limit limit, size_t offset,
+                     const char *format, size_t max)
 {
     fq_gql_errors *errors = parser->lexer.errors;
+    errors->limit = limit;
     fq_gql_error *error = fq_gql_errors_add(errors, "LIMIT_REACHED", format,
                                             max);
     fq_gql_error_locate(errors, error, parser->lexer.source, offset);
@@ -41,9 +42,9 @@ fq_parser_advance(fq_parser *parser)
         return FQ_OK;
     size_t max = parser->limits->max_tokens;
     if (++parser->n_tokens > max && max > 0)
-        return fq_parser_fail_limit(parser, parser->token.start,
-                                    "Document contains more than %zu tokens.",
-                                    max);
+        return fq_parser_fail_limit(
+            parser, FQ_LIMIT_TOKENS, parser->token.start,
+            "Document contains more than %zu tokens.", max);
     return FQ_OK;
 }
 
@@ -336,9 +337,9 @@ fq_parser_directives(fq_parser *parser, bool is_const, fq_ast_list *list)
     size_t max = parser->limits->max_directives;
     while (fq_parser_peek(parser, FQ_TOKEN_AT)) {
         if (list->n_items >= max && max > 0)
-            return fq_parser_fail_limit(parser, parser->token.start,
-                                        "A node has more than %zu directives.",
-                                        max);
+            return fq_parser_fail_limit(
+                parser, FQ_LIMIT_DIRECTIVES, parser->token.start,
+                "A node has more than %zu directives.", max);
         fq_ast_node *directive;
         TRY(parse_directive(parser, is_const, &directive));
         fq_list_append(&writer, directive);

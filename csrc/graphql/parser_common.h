@@ -103,10 +103,10 @@ fq_parser_fail_unexpected(fq_parser *parser, const fq_token *token);
 fq_status
 fq_parser_fail_expected(fq_parser *parser, const char *what);
 
-/* A limit of the caller's; |format| has one %zu for |max|. */
+/* |limit| of the caller's; |format| has one %zu for |max|. */
 fq_status
-fq_parser_fail_limit(fq_parser *parser, size_t offset, const char *format,
-                     size_t max);
+fq_parser_fail_limit(fq_parser *parser, fq_document_limit limit, size_t offset,
+                     const char *format, size_t max);
 
 /* Consumes the current token, whatever it is; if it is a |kind| or |keyword|,
  * else fails; if it is one, and says whether it was. */

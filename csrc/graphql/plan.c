@@ -158,9 +158,10 @@ walk_set(fq_plan_walk *walk, const fq_ast_selection_set *set)
 }
 
 static fq_status
-fail_limit(fq_plan *plan, fq_gql_errors *errors, const char *format,
-           size_t max)
+fail_limit(fq_plan *plan, fq_gql_errors *errors, fq_document_limit limit,
+           const char *format, size_t max)
 {
+    errors->limit = limit;
     fq_gql_error *error = fq_gql_errors_add(errors, "LIMIT_REACHED", format,
                                             max);
     fq_gql_error_locate(errors, error, plan->document.source,
@@ -184,11 +185,11 @@ plan_walk(fq_plan *plan, const fq_document_limits *limits,
     if (limits == NULL)
         return FQ_OK;
     if (limits->max_depth > 0 && cost.depth > limits->max_depth)
-        return fail_limit(plan, errors,
+        return fail_limit(plan, errors, FQ_LIMIT_DEPTH,
                           "Operation nests fields deeper than %zu.",
                           limits->max_depth);
     if (limits->max_fields > 0 && cost.n_fields > limits->max_fields)
-        return fail_limit(plan, errors,
+        return fail_limit(plan, errors, FQ_LIMIT_FIELDS,
                           "Operation selects more than %zu fields.",
                           limits->max_fields);
     return FQ_OK;
