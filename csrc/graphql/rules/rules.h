@@ -53,16 +53,16 @@ typedef struct fq_validation {
     const fq_schema *schema; /* never NULL: fq_schemaless without one */
     bool is_schemaless;
     fq_gql_errors *errors;
-    size_t n_errors;            /* reported by this validation */
-    bool is_aborted;            /* nothing more is to be reported */
-    fq_status status;           /* FQ_ERR_NOMEM: likewise */
-    fq_arena arena;             /* for the rules; dies with the validation */
-    bool has_type_system;       /* not all definitions are executable */
+    size_t n_errors;      /* reported by this validation */
+    bool is_aborted;      /* nothing more is to be reported */
+    fq_status status;     /* FQ_ERR_NOMEM: likewise */
+    fq_arena arena;       /* for the rules; dies with the validation */
+    bool has_type_system; /* not all definitions are executable */
     const fq_ast_node *definition; /* the one being walked */
-    const fq_type *parent_type; /* of the selection set being walked */
-    size_t n_work_left;         /* of FQ_FRAGMENT_WORK_MAX */
-    fq_definition *fragments;   /* by index */
-    fq_definition *operations;  /* in source order */
+    const fq_type *parent_type;    /* of the selection set being walked */
+    size_t n_work_left;            /* of FQ_FRAGMENT_WORK_MAX */
+    fq_definition *fragments;      /* by index */
+    fq_definition *operations;     /* in source order */
     uint32_t n_operations;
     const struct fq_reach *reach;       /* of the operation being visited */
     const fq_ast_operation *reach_of;   /* that operation */
