@@ -19,8 +19,8 @@ error_mend_cut(char *message, size_t len, unsigned char next)
 }
 
 fq_status
-fq_error_set(fq_error *error, fq_status status, size_t pos,
-             const char *format, ...)
+fq_error_set(fq_error *error, fq_status status, size_t pos, const char *format,
+             ...)
 {
     if (error == NULL)
         return status;

@@ -22,7 +22,7 @@ typedef struct fq_error {
 /* Fills |error| (which may be NULL) and returns |status|, so that a failing
  * function can end with `return fq_error_set(...)`. */
 fq_status
-fq_error_set(fq_error *error, fq_status status, size_t pos,
-             const char *format, ...) __attribute__((format(printf, 4, 5)));
+fq_error_set(fq_error *error, fq_status status, size_t pos, const char *format,
+             ...) __attribute__((format(printf, 4, 5)));
 
 #endif

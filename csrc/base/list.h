@@ -14,7 +14,7 @@ typedef struct fq_list {
 } fq_list;
 
 #define FQ_CONTAINER_OF(pointer, type, member)                                \
-    ((type *)((char *)(pointer)-offsetof(type, member)))
+    ((type *)((char *)(pointer) - offsetof(type, member)))
 
 /* Walks |list|; the current node may be removed (and freed) in the body. */
 #define FQ_LIST_FOREACH(node, list)                                           \

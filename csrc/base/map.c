@@ -69,9 +69,8 @@ static uint64_t
 hash_load(const unsigned char *p)
 {
     return (uint64_t)p[0] | (uint64_t)p[1] << 8 | (uint64_t)p[2] << 16
-           | (uint64_t)p[3] << 24 | (uint64_t)p[4] << 32
-           | (uint64_t)p[5] << 40 | (uint64_t)p[6] << 48
-           | (uint64_t)p[7] << 56;
+           | (uint64_t)p[3] << 24 | (uint64_t)p[4] << 32 | (uint64_t)p[5] << 40
+           | (uint64_t)p[6] << 48 | (uint64_t)p[7] << 56;
 }
 
 /* The last |n_left| bytes, at most seven, below the length of the whole. */
@@ -204,13 +203,13 @@ fq_map_add(fq_map *map, fq_str key, void *value)
     if (map->n_items > 0 && map_find(map, hash, key)->value != NULL)
         return FQ_ERR_EXISTS;
     if (map->n_items >= map->cap / 4 * 3) {
-        fq_status status
-            = map_rehash(map, map->cap > 0 ? map->cap * 2 : MAP_CAP_FIRST);
+        fq_status status = map_rehash(map, map->cap > 0 ? map->cap * 2
+                                                        : MAP_CAP_FIRST);
         if (status != FQ_OK)
             return status;
     }
-    *map_find(map, hash, key)
-        = (fq_map_slot){.hash = hash, .key = key, .value = value};
+    *map_find(map, hash,
+              key) = (fq_map_slot){.hash = hash, .key = key, .value = value};
     map->n_items++;
     return FQ_OK;
 }
@@ -238,8 +237,7 @@ fq_map_remove(fq_map *map, fq_str key)
 {
     if (map->n_items == 0)
         return NULL;
-    fq_map_slot *slot
-        = map_find(map, fq_hash_bytes(key.ptr, key.len), key);
+    fq_map_slot *slot = map_find(map, fq_hash_bytes(key.ptr, key.len), key);
     void *value = slot->value;
     if (value == NULL)
         return NULL;

@@ -62,8 +62,8 @@ fq_rcbuf_concat(const fq_str *parts, size_t n_parts, fq_rcbuf **prcbuf)
 fq_rcbuf *
 fq_rcbuf_ref(fq_rcbuf *rcbuf)
 {
-    uint32_t n_before
-        = atomic_fetch_add_explicit(&rcbuf->n_refs, 1, memory_order_relaxed);
+    uint32_t n_before = atomic_fetch_add_explicit(&rcbuf->n_refs, 1,
+                                                  memory_order_relaxed);
     FQ_CHECK(n_before > 0 && n_before < UINT32_MAX);
     (void)n_before;
     return rcbuf;
@@ -74,8 +74,8 @@ fq_rcbuf_unref(fq_rcbuf *rcbuf)
 {
     if (rcbuf == NULL)
         return;
-    uint32_t n_before
-        = atomic_fetch_sub_explicit(&rcbuf->n_refs, 1, memory_order_release);
+    uint32_t n_before = atomic_fetch_sub_explicit(&rcbuf->n_refs, 1,
+                                                  memory_order_release);
     FQ_CHECK(n_before > 0);
     if (n_before != 1)
         return;

@@ -106,8 +106,8 @@ reader_hex4(const char *p)
 static long
 reader_unit_at(fq_str text, size_t pos)
 {
-    if (pos > text.len || text.len - pos < ESCAPE_LEN
-        || text.ptr[pos] != '\\' || text.ptr[pos + 1] != 'u')
+    if (pos > text.len || text.len - pos < ESCAPE_LEN || text.ptr[pos] != '\\'
+        || text.ptr[pos + 1] != 'u')
         return -1;
     return reader_hex4(text.ptr + pos + 2);
 }

@@ -50,8 +50,7 @@ fq_json_str(yyjson_val *val)
 {
     if (!yyjson_is_str(val))
         return fq_str_make(NULL, 0);
-    return fq_str_make(unsafe_yyjson_get_str(val),
-                       unsafe_yyjson_get_len(val));
+    return fq_str_make(unsafe_yyjson_get_str(val), unsafe_yyjson_get_len(val));
 }
 
 #endif

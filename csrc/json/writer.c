@@ -32,13 +32,15 @@
  * surrogate; else after a backslash, as this letter. */
 #define UNIT 1
 static const unsigned char writer_escapes[256] = {
-    'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', /* 0x00 */
-    'b', 't', 'n', 'u', 'f', 'r', 'u', 'u', /* 0x08 */
-    'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', /* 0x10 */
-    'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', /* 0x18 */
-    ['"'] = '"',
-    ['\\'] = '\\',
-    [0xED] = UNIT,
+    'u',         'u',           'u',           'u',
+    'u',         'u',           'u',           'u', /* 0x00 */
+    'b',         't',           'n',           'u',
+    'f',         'r',           'u',           'u', /* 0x08 */
+    'u',         'u',           'u',           'u',
+    'u',         'u',           'u',           'u', /* 0x10 */
+    'u',         'u',           'u',           'u',
+    'u',         'u',           'u',           'u', /* 0x18 */
+    ['"'] = '"', ['\\'] = '\\', [0xED] = UNIT,
 };
 
 static const char writer_hex[] = "0123456789abcdef";
@@ -152,8 +154,8 @@ fq_json_write_str(fq_buf *buf, fq_str s)
 {
     /* Nothing leaves a string shorter than it was, so this much is needed in
      * any case; for a clean string it is all. */
-    char *out
-        = fq_buf_reserve(buf, s.len <= PTRDIFF_MAX ? s.len + 2 : SIZE_MAX);
+    char *out = fq_buf_reserve(buf,
+                               s.len <= PTRDIFF_MAX ? s.len + 2 : SIZE_MAX);
     if (out == NULL)
         return;
     size_t n_clean = writer_clean_len(s);
@@ -335,9 +337,9 @@ writer_put_object(fq_buf *buf, yyjson_val *object, size_t depth)
     fq_map last;
     fq_map_init(&last);
     bool is_large = yyjson_obj_size(object) > WRITER_SMALL_MAX;
-    bool has_duplicate
-        = is_large ? writer_large_has_duplicate(buf, object, &last)
-                   : writer_small_has_duplicate(object);
+    bool has_duplicate = is_large
+                             ? writer_large_has_duplicate(buf, object, &last)
+                             : writer_small_has_duplicate(object);
     if (!has_duplicate)
         fq_map_fini(&last);
 

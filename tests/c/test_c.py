@@ -19,7 +19,15 @@ import pytest
 HERE = pathlib.Path(__file__).resolve().parent
 BUILD = HERE.parent.parent / "build" / "c"
 NAMES = sorted(path.stem for path in HERE.glob("test_*.c"))
-THREADED = ("test_reactor", "test_inbox", "test_mailbox", "test_session", "test_publisher", "test_rcbuf", "test_alloc")
+THREADED = (
+    "test_reactor",
+    "test_inbox",
+    "test_mailbox",
+    "test_session",
+    "test_publisher",
+    "test_rcbuf",
+    "test_alloc",
+)
 
 #: Seconds for one program; also the deadline of a first build.
 PROGRAM_TIMEOUT = 240

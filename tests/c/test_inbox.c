@@ -122,8 +122,8 @@ produce(void *arg)
         sent->producer = self->id;
         sent->number = i;
         bool wake;
-        fq_status status
-            = fq_inbox_push(&self->contest->inbox, &sent->item, &wake);
+        fq_status status = fq_inbox_push(&self->contest->inbox, &sent->item,
+                                         &wake);
         if (status == FQ_OK)
             self->n_sent++;
         else

@@ -16,7 +16,7 @@ list_digits(fq_list *list)
 {
     int digits = 0, backwards = 0, unit = 1;
     FQ_LIST_FOREACH(node, list)
-        digits = digits * 10 + FQ_CONTAINER_OF(node, item, node)->number;
+    digits = digits * 10 + FQ_CONTAINER_OF(node, item, node)->number;
     for (fq_list *node = list->prev; node != list; node = node->prev) {
         backwards += unit * FQ_CONTAINER_OF(node, item, node)->number;
         unit *= 10;

@@ -125,8 +125,8 @@ test_map_keys_may_hold_any_bytes(void **state)
 {
     (void)state;
     const fq_str odd[] = {
-        {NULL, 0}, FQ_STR("\0"), FQ_STR("\0\0"), FQ_STR("a\0b"),
-        FQ_STR("a\0c"), FQ_STR("\xff"),
+        {NULL, 0},      FQ_STR("\0"),   FQ_STR("\0\0"),
+        FQ_STR("a\0b"), FQ_STR("a\0c"), FQ_STR("\xff"),
     };
     fq_map map;
     fq_map_init(&map);

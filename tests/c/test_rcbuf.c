@@ -35,7 +35,10 @@ body_rcbuf_concat(void *arg)
 {
     (void)arg;
     const fq_str parts[] = {
-        FQ_STR("{\"id\":"), {NULL, 0}, FQ_STR("\"\xc3\xa9\""), FQ_STR("}"),
+        FQ_STR("{\"id\":"),
+        {NULL, 0},
+        FQ_STR("\"\xc3\xa9\""),
+        FQ_STR("}"),
     };
     fq_rcbuf *rcbuf;
     fq_status status = fq_rcbuf_concat(parts, 4, &rcbuf);
@@ -141,9 +144,9 @@ test_rcbuf_is_shared_by_threads(void **state)
         fq_rcbuf *rcbuf;
         assert_int_equal(fq_rcbuf_new(FQ_STR_LIT("shared"), &rcbuf), FQ_OK);
         for (int i = 0; i < 4; i++)
-            assert_int_equal(pthread_create(&threads[i], NULL, share,
-                                            fq_rcbuf_ref(rcbuf)),
-                             0);
+            assert_int_equal(
+                pthread_create(&threads[i], NULL, share, fq_rcbuf_ref(rcbuf)),
+                0);
         fq_rcbuf_unref(rcbuf);
         for (int i = 0; i < 4; i++)
             pthread_join(threads[i], NULL);

@@ -57,9 +57,8 @@ static void
 assert_lone_is(const char *text, fq_str expected)
 {
     yyjson_doc *doc;
-    assert_int_equal(
-        fq_json_read(fq_str_of(text), FQ_JSON_STRICT, &doc, NULL),
-        FQ_ERR_SYNTAX);
+    assert_int_equal(fq_json_read(fq_str_of(text), FQ_JSON_STRICT, &doc, NULL),
+                     FQ_ERR_SYNTAX);
     doc = read_ok(fq_str_of(text), FQ_JSON_LONE_SURROGATES);
     fq_str got = fq_json_str(yyjson_doc_get_root(doc));
     if (!fq_str_eq(got, expected))
@@ -74,8 +73,7 @@ test_reader_reads_each_type(void **state)
     yyjson_doc *doc = read_ok(
         FQ_STR_LIT(" {\"a\":[1,-2,3.5,\"s\",true,false,null,{}]}\r\n\t"),
         FQ_JSON_STRICT);
-    yyjson_val *array = fq_json_get(yyjson_doc_get_root(doc),
-                                    FQ_STR_LIT("a"));
+    yyjson_val *array = fq_json_get(yyjson_doc_get_root(doc), FQ_STR_LIT("a"));
     assert_int_equal(yyjson_arr_size(array), 8);
     assert_int_equal(yyjson_get_uint(yyjson_arr_get(array, 0)), 1);
     assert_int_equal(yyjson_get_sint(yyjson_arr_get(array, 1)), -2);
@@ -367,11 +365,10 @@ test_reader_get_returns_the_last_of_duplicates(void **state)
     yyjson_val *root = yyjson_doc_get_root(doc);
     assert_int_equal(yyjson_get_uint(fq_json_get(root, FQ_STR_LIT("a"))), 3);
     assert_int_equal(yyjson_get_uint(fq_json_get(root, FQ_STR_LIT(""))), 4);
-    assert_int_equal(yyjson_get_uint(fq_json_get(root, FQ_STR_LIT("a\0"))),
-                     5);
+    assert_int_equal(yyjson_get_uint(fq_json_get(root, FQ_STR_LIT("a\0"))), 5);
     assert_null(fq_json_get(root, FQ_STR_LIT("c")));
-    assert_null(fq_json_get(fq_json_get(root, FQ_STR_LIT("a")),
-                            FQ_STR_LIT("a")));
+    assert_null(
+        fq_json_get(fq_json_get(root, FQ_STR_LIT("a")), FQ_STR_LIT("a")));
     assert_null(fq_json_get(NULL, FQ_STR_LIT("a")));
     assert_int_equal(fq_json_str(root).len, 0);
     assert_int_equal(fq_json_str(NULL).len, 0);
@@ -384,9 +381,9 @@ test_reader_huge_length_is_out_of_memory(void **state)
     (void)state;
     yyjson_doc *doc;
     fq_error error;
-    assert_int_equal(fq_json_read(fq_str_make("1", SIZE_MAX), FQ_JSON_STRICT,
-                                  &doc, &error),
-                     FQ_ERR_NOMEM);
+    assert_int_equal(
+        fq_json_read(fq_str_make("1", SIZE_MAX), FQ_JSON_STRICT, &doc, &error),
+        FQ_ERR_NOMEM);
     assert_null(doc);
     assert_int_equal(error.status, FQ_ERR_NOMEM);
     assert_int_equal(fq_json_read(fq_str_make("1", SIZE_MAX / 16),

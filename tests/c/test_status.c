@@ -5,9 +5,10 @@
 #include "support.h"
 
 static const fq_status all_statuses[] = {
-    FQ_OK,           FQ_ERR_AGAIN,  FQ_ERR_SYNTAX, FQ_ERR_INVALID,
-    FQ_ERR_NOT_FOUND, FQ_ERR_EXISTS, FQ_ERR_LIMIT,  FQ_ERR_FULL,
-    FQ_ERR_TIMEOUT,  FQ_ERR_CLOSED, FQ_ERR_SYSTEM, FQ_ERR_FATAL,
+    FQ_OK,          FQ_ERR_AGAIN,     FQ_ERR_SYNTAX,
+    FQ_ERR_INVALID, FQ_ERR_NOT_FOUND, FQ_ERR_EXISTS,
+    FQ_ERR_LIMIT,   FQ_ERR_FULL,      FQ_ERR_TIMEOUT,
+    FQ_ERR_CLOSED,  FQ_ERR_SYSTEM,    FQ_ERR_FATAL,
     FQ_ERR_NOMEM,
 };
 #define N_STATUSES (sizeof(all_statuses) / sizeof(all_statuses[0]))

@@ -30,9 +30,9 @@ test_str_cmp_orders_by_bytes_then_length(void **state)
 {
     (void)state;
     const fq_str sorted[] = {
-        FQ_STR(""), FQ_STR("\0"), FQ_STR("a"), FQ_STR("a\0"),
-        FQ_STR("aa"), FQ_STR("b"), FQ_STR("\x7f"), FQ_STR("\x80"),
-        FQ_STR("\xff"),
+        FQ_STR(""),     FQ_STR("\0"),   FQ_STR("a"),
+        FQ_STR("a\0"),  FQ_STR("aa"),   FQ_STR("b"),
+        FQ_STR("\x7f"), FQ_STR("\x80"), FQ_STR("\xff"),
     };
     const size_t n = sizeof(sorted) / sizeof(sorted[0]);
     for (size_t i = 0; i < n; i++) {

@@ -37,8 +37,7 @@ static fq_status
 rewrite(fq_str text, fq_buf *buf)
 {
     yyjson_doc *doc;
-    fq_status status
-        = fq_json_read(text, FQ_JSON_LONE_SURROGATES, &doc, NULL);
+    fq_status status = fq_json_read(text, FQ_JSON_LONE_SURROGATES, &doc, NULL);
     if (status != FQ_OK)
         return status;
     fq_json_write_val(buf, yyjson_doc_get_root(doc));
@@ -143,8 +142,8 @@ test_writer_finds_escapes_anywhere(void **state)
 static uint32_t
 random_code_point(void)
 {
-    static const uint32_t specials[] = {0x00, 0x0A, 0x1F, '"', '\\', 0x7F,
-                                        0xD7FF, 0xD000, 0xFFFF, 0x10FFFF};
+    static const uint32_t specials[] = {
+        0x00, 0x0A, 0x1F, '"', '\\', 0x7F, 0xD7FF, 0xD000, 0xFFFF, 0x10FFFF};
     uint64_t random = random_next();
     if (random % 4 == 0)
         return specials[(random >> 8) % 10];
@@ -173,8 +172,7 @@ test_writer_strings_read_back_equal(void **state)
         assert_true(fq_str_eq(fq_buf_str(&buf), fq_buf_str(&expected)));
         yyjson_doc *doc;
         assert_int_equal(
-            fq_json_read(fq_buf_str(&buf), FQ_JSON_STRICT, &doc, NULL),
-            FQ_OK);
+            fq_json_read(fq_buf_str(&buf), FQ_JSON_STRICT, &doc, NULL), FQ_OK);
         assert_true(fq_str_eq(fq_json_str(yyjson_doc_get_root(doc)), s));
         fq_json_free(doc);
     }
@@ -330,8 +328,8 @@ test_writer_writes_the_deepest_tree(void **state)
     (void)state;
     fq_buf text = FQ_BUF_INIT, got = FQ_BUF_INIT;
     for (int i = 1; i < FQ_JSON_DEPTH_MAX; i++)
-        fq_buf_append_str(&text, i % 2 ? FQ_STR_LIT("[")
-                                       : FQ_STR_LIT("{\"k\":"));
+        fq_buf_append_str(&text,
+                          i % 2 ? FQ_STR_LIT("[") : FQ_STR_LIT("{\"k\":"));
     fq_buf_append_char(&text, '1');
     for (int i = FQ_JSON_DEPTH_MAX - 1; i > 0; i--)
         fq_buf_append_char(&text, i % 2 ? ']' : '}');
