@@ -5,6 +5,7 @@
 #ifndef FQ_TESTS_FUZZ_H
 #define FQ_TESTS_FUZZ_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -25,6 +26,10 @@
         }                                                                     \
     } while (0)
 
+/* Makes what a target keeps over all inputs. Each target has its own. */
+static void
+fuzz_start(void);
+
 /* Shows one input to the code under test. Each target has its own. */
 static void
 fuzz_input(fq_str input);
@@ -35,12 +40,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    /* What a target keeps is made with its first input. */
-    static long n_kept = -1;
+    static bool is_started;
+    if (!is_started)
+        fuzz_start();
+    is_started = true;
+    long n_live = fq_alloc_n_live();
     fuzz_input(fq_str_make((const char *)data, size));
-    if (n_kept < 0)
-        n_kept = fq_alloc_n_live();
-    FUZZ_REQUIRE(fq_alloc_n_live() == n_kept);
+    FUZZ_REQUIRE(fq_alloc_n_live() == n_live);
     return 0;
 }
 

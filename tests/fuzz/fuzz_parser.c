@@ -7,6 +7,11 @@
 #include "graphql/parser.h"
 
 static void
+fuzz_start(void)
+{
+}
+
+static void
 fuzz_input(fq_str input)
 {
     fq_gql_errors errors;

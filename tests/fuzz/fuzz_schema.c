@@ -36,6 +36,11 @@ check_type(const fq_schema *schema, const fq_type *type)
 }
 
 static void
+fuzz_start(void)
+{
+}
+
+static void
 fuzz_input(fq_str input)
 {
     fq_gql_errors errors;
