@@ -24,9 +24,12 @@ from differential.cases import Case
 from graphql import GraphQLError, GraphQLSchema, GraphQLSyntaxError
 from graphql.validation.validate import validate_sdl
 
-from fraiseql_asgi import _core
+from fraiseql_asgi import GraphQLValidationError, _core
 
 Answer = dict[str, Any]
+
+#: Errors of a schema that we report; the reference has no limit there.
+SCHEMA_ERRORS_MAX = 101
 
 
 class NoAnswer(Exception):
@@ -53,12 +56,12 @@ def reference_schema(sdl: str) -> tuple[GraphQLSchema | None, list[dict[str, Any
         return None, formatted([error])
     try:
         if errors := validate_sdl(document):
-            return None, formatted(errors)
+            return None, formatted(errors)[:SCHEMA_ERRORS_MAX]
         schema = graphql.build_ast_schema(document, assume_valid_sdl=True)
         errors = graphql.validate_schema(schema)
     except (TypeError, ValueError, AttributeError, KeyError) as error:
         raise NoAnswer(f"{type(error).__name__} in build_schema") from error
-    return (None if errors else schema), formatted(errors)
+    return (None if errors else schema), formatted(errors)[:SCHEMA_ERRORS_MAX]
 
 
 def resolve_field(source: Any, info: graphql.GraphQLResolveInfo, **args: Any) -> Any:
@@ -101,7 +104,8 @@ def to_bytes(result: dict[str, Any]) -> bytes:
     return json.dumps(result, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def reference(case: Case) -> Answer:
+def reference(case: Case, unvalidated: bool = False) -> Answer:
+    """Answer a case; with `unvalidated`, execute invalid documents, too."""
     schema, errors = reference_schema(case.sdl)
     if schema is None:
         return {"schema": errors}
@@ -111,7 +115,8 @@ def reference(case: Case) -> Answer:
         return {"parse": formatted([error])}
     try:
         errors = formatted(graphql.validate(schema, document))
-        result = reference_execute(schema, document, case) if not errors else b""
+        is_executed = unvalidated or not errors
+        result = reference_execute(schema, document, case) if is_executed else b""
     except (TypeError, ValueError, AttributeError, KeyError) as error:
         raise NoAnswer(f"{type(error).__name__} in validate or execute") from error
     return {"validate": errors, "execute": result}
@@ -129,18 +134,37 @@ def without_code(errors: list[dict[str, Any]]) -> list[dict[str, Any]]:
 _CODE = re.compile(rb',"extensions":\{"code":"[A-Z_]+"\}')
 
 
-def ours(case: Case) -> Answer:
+def ours(case: Case, unvalidated: bool = False) -> Answer:
     if errors := _core.graphql_schema_errors(case.sdl):
         return {"schema": without_code(errors)}
     if errors := _core.graphql_syntax_errors(case.document):
         return {"parse": without_code(errors)}
     errors = without_code(_core.graphql_validate(case.sdl, case.document))
     result = b""
+    if unvalidated or not errors:
+        variables, name = case.variables, case.operation_name
+        result = _core.graphql_execute(case.sdl, case.document, case.data, variables, name)
     if not errors:
-        result = _core.graphql_execute(
-            case.sdl, case.document, case.data, case.variables, case.operation_name
-        )
+        result = by_plan(case, result)
     return {"validate": errors, "execute": _CODE.sub(b"", result)}
+
+
+def by_plan(case: Case, result: bytes) -> bytes:
+    """Return the result of the engine's way, where it is another than `result`.
+
+    The engine keeps a plan per subscription, and does not start one with bad
+    arguments of its root field.
+    """
+    kinds = {definition["kind"] for definition in _core.graphql_parse(case.document)}
+    if kinds - {"fragment", "subscription"} or result.startswith(b'{"errors"'):
+        return result
+    try:
+        plan = _core.graphql_prepare(case.sdl, case.document, case.variables, case.operation_name)
+    except GraphQLValidationError:
+        errors = json.loads(result).get("errors", [])
+        return result if any(len(error["path"]) == 1 for error in errors) else b"refused"
+    first, again = (_core.graphql_project(plan, case.data) for _ in range(2))
+    return result if first == result == again else b"differs by plan: " + first
 
 
 # -- comparing --------------------------------------------------------------
@@ -158,20 +182,19 @@ def pieces(result: bytes) -> list[bytes | float]:
     return [float(piece) if re.fullmatch(rb"-?\d.*[.eE].*", piece) else piece for piece in found]
 
 
+def equal_step(one: Any, other: Any) -> bool:
+    if isinstance(one, bytes) and isinstance(other, bytes):
+        return one == other or pieces(one) == pieces(other)
+    return one == other
+
+
 def equal(one: Answer, other: Answer) -> bool:
-    if one.keys() != other.keys():
-        return False
-    for step, value in one.items():
-        if value != other[step] and (
-            not isinstance(value, bytes) or pieces(value) != pieces(other[step])
-        ):
-            return False
-    return True
+    return one.keys() == other.keys() and all(equal_step(one[s], other[s]) for s in one)
 
 
-def differs(case: Case) -> bool:
+def differs(case: Case, unvalidated: bool = False) -> bool:
     """Whether a case shows a difference; False where the reference has no answer."""
     try:
-        return not equal(reference(case), ours(case))
+        return not equal(reference(case, unvalidated), ours(case, unvalidated))
     except NoAnswer:
         return False

@@ -66,41 +66,44 @@ def kind_of(answer: answers.Answer) -> str:
     return "field error" if b',"errors":[' in answer["execute"] else "result"
 
 
-def run_chunk(seed: int, start: int, stop: int) -> Outcome:
+def run_chunk(seed: int, start: int, stop: int, unvalidated: bool) -> Outcome:
     outcome = Outcome()
     for index in range(start, stop):
         case = cases.make(seed, index)
         try:
-            expected = answers.reference(case)
+            expected = answers.reference(case, unvalidated)
         except answers.NoAnswer:
             outcome.kinds["no answer"] += 1
             continue
         outcome.kinds[kind_of(expected)] += 1
-        if not answers.equal(expected, answers.ours(case)):
+        if not answers.equal(expected, answers.ours(case, unvalidated)):
             outcome.different.append(index)
     return outcome
 
 
-def run(seed: int, n_cases: int, jobs: int, show_progress: bool) -> Outcome:
+def run(
+    seed: int, n_cases: int, jobs: int, unvalidated: bool = False, show_progress: bool = False
+) -> Outcome:
     """Compare cases 0 to n_cases - 1 of a seed."""
     outcome = Outcome()
     started = time.monotonic()
     starts = range(0, n_cases, CHUNK)
     with concurrent.futures.ProcessPoolExecutor(jobs) as pool:
         futures = [
-            pool.submit(run_chunk, seed, start, min(start + CHUNK, n_cases)) for start in starts
+            pool.submit(run_chunk, seed, start, min(start + CHUNK, n_cases), unvalidated)
+            for start in starts
         ]
         for future in concurrent.futures.as_completed(futures):
             outcome.add(future.result())
             if show_progress:
-                progress(outcome, n_cases, time.monotonic() - started)
+                show_bar(outcome, n_cases, time.monotonic() - started)
     if show_progress:
         print(file=sys.stderr)
     outcome.different.sort()
     return outcome
 
 
-def progress(outcome: Outcome, n_cases: int, seconds: float) -> None:
+def show_bar(outcome: Outcome, n_cases: int, seconds: float) -> None:
     done = outcome.kinds.total()
     filled = "#" * (30 * done // n_cases)
     left = seconds / done * (n_cases - done)
@@ -108,22 +111,32 @@ def progress(outcome: Outcome, n_cases: int, seconds: float) -> None:
     print(f"\r{line:78}", end="", file=sys.stderr, flush=True)
 
 
-def describe(seed: int, index: int, is_shrunk: bool = True) -> str:
+def describe(seed: int, index: int, unvalidated: bool = False, is_shrunk: bool = True) -> str:
     """Return a case and both answers as text."""
     case = cases.make(seed, index)
-    if is_shrunk and answers.differs(case):
-        case = shrink(case, answers.differs)
+    if is_shrunk and answers.differs(case, unvalidated):
+        case = shrink(case, lambda smaller: answers.differs(smaller, unvalidated))
     lines = [f"--- seed {seed}, case {index}", "schema:", case.sdl, "document:", case.document]
     for name in ("data", "variables", "operation_name"):
         lines.append(f"{name}: {json.dumps(getattr(case, name), ensure_ascii=False)}")
     try:
-        expected: Any = answers.reference(case)
+        expected = answers.reference(case, unvalidated)
     except answers.NoAnswer as reason:
-        expected = f"no answer: {reason}"
-    actual = answers.ours(case)
-    lines += [f"reference: {expected}", f"ours:      {actual}"]
-    lines.append(f"again: python tests/differential/run.py --seed {seed} --case {index}")
+        lines.append(f"the reference has no answer: {reason}")
+        expected = {}
+    actual = answers.ours(case, unvalidated)
+    for step in sorted(expected.keys() | actual.keys()):
+        if not is_shrunk or not answers.equal_step(expected.get(step), actual.get(step)):
+            lines.append(f"{step}, reference: {show(expected.get(step))}")
+            lines.append(f"{step}, ours:      {show(actual.get(step))}")
+    option = " --unvalidated" if unvalidated else ""
+    lines.append(f"again: python tests/differential/run.py --seed {seed} --case {index}{option}")
     return "\n".join(lines)
+
+
+def show(value: Any) -> str:
+    """Return one step of an answer; None stands for a step not taken."""
+    return value.decode() if isinstance(value, bytes) else json.dumps(value, ensure_ascii=False)
 
 
 def summary(seed: int, outcome: Outcome) -> str:
@@ -138,16 +151,18 @@ def main() -> int:
     parser.add_argument("--cases", type=int, default=100_000)
     parser.add_argument("--case", type=int, help="run this one alone and show it")
     parser.add_argument("--full", action="store_true", help="with --case: do not make it small")
+    parser.add_argument("--unvalidated", action="store_true", help="execute invalid documents, too")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args()
     if options.case is not None:
         case = cases.make(options.seed, options.case)
-        print(describe(options.seed, options.case, not options.full))
-        return int(answers.differs(case))
-    outcome = run(options.seed, options.cases, options.jobs, sys.stderr.isatty())
+        print(describe(options.seed, options.case, options.unvalidated, not options.full))
+        return int(answers.differs(case, options.unvalidated))
+    progress = sys.stderr.isatty()
+    outcome = run(options.seed, options.cases, options.jobs, options.unvalidated, progress)
     print(summary(options.seed, outcome))
     for index in outcome.different[:SHOWN_MAX]:
-        print(describe(options.seed, index))
+        print(describe(options.seed, index, options.unvalidated))
     if outcome.different:
         print(f"all that differ: {' '.join(map(str, outcome.different[:200]))}")
     return int(bool(outcome.different))

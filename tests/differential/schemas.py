@@ -244,10 +244,10 @@ class SchemaMaker:
         if name in implements:
             return
         interface = self.schema.interfaces[name]
+        implements.append(name)
         for parent in interface.implements:
             if parent in self.schema.interfaces and not self.wrong():
                 self.implement(parent, fields, implements)
-        implements.append(name)
         for field, wanted in interface.fields.items():
             if self.wrong():
                 continue

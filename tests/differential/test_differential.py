@@ -15,7 +15,7 @@ SHOWN_MAX = 3
 
 @pytest.mark.timeout(300)
 def test_random_cases_equal_the_reference(capsys: pytest.CaptureFixture[str]) -> None:
-    outcome = run.run(SEED, N_CASES, os.cpu_count() or 1, show_progress=False)
+    outcome = run.run(SEED, N_CASES, os.cpu_count() or 1)
     with capsys.disabled():
         print(f"\n{run.summary(SEED, outcome)}")
     shown = [run.describe(SEED, index) for index in outcome.different[:SHOWN_MAX]]
