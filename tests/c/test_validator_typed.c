@@ -409,6 +409,12 @@ static const fq_typed_case reference_cases[] = {
      "id } nobody { id: id } note(note: {text: \"a\", tags: [\"b\"]}) "
      "note(note: {tags: [\"b\"], text: \"a\"}) }",
      NULL},
+    {"{ entity(id: 1, id: 2) { id } entity(id: 1, id: 2) { id } }",
+     "Fields 'entity' conflict because they have differing arguments. Use "
+     "different aliases on the fields to fetch both if this was intentional. "
+     "1:3 1:31\n"
+     "There can be only one argument named 'id'. 1:10 1:17\n"
+     "There can be only one argument named 'id'. 1:38 1:45"},
     /* UniqueInputFieldNames */
     {"{ note(note: {text: \"a\", text: \"b\", more: {text: \"c\", text: 1}}, "
      "json: {a: 1, a: 2}) }",

@@ -490,15 +490,11 @@ argument_key(fq_overlap *overlap, fq_ast_argument *argument)
     return argument->value_key;
 }
 
-/* The last argument of |list| named |name|, or NULL; |guess| is tried
- * first. */
+/* The last argument of |list| named |name|, or NULL. */
 static fq_ast_argument *
-find_argument(fq_overlap *overlap, const fq_ast_list *list, fq_str name,
-              fq_ast_node *guess)
+find_argument(fq_overlap *overlap, const fq_ast_list *list, fq_str name)
 {
     fq_ast_argument *found = NULL;
-    if (guess != NULL && fq_str_eq(((fq_ast_argument *)guess)->name, name))
-        return (fq_ast_argument *)guess;
     spend(overlap, list->n_items / 4);
     FQ_AST_FOREACH(node, list)
     {
@@ -510,24 +506,23 @@ find_argument(fq_overlap *overlap, const fq_ast_list *list, fq_str name,
 }
 
 /* As the reference compares them: each of the first list with the last of its
- * name in the second. */
+ * name in the second. Only lists that repeat a name come here, and those of
+ * @stream. */
 static bool
 compare_arguments(fq_overlap *overlap, const fq_ast_list *list1,
                   const fq_ast_list *list2)
 {
-    fq_ast_node *guess = list2->first;
     FQ_AST_FOREACH(node, list1)
     {
         fq_ast_argument *argument1 = (fq_ast_argument *)node;
         if (!spend(overlap, 1))
             return true;
         fq_ast_argument *argument2 = find_argument(overlap, list2,
-                                                   argument1->name, guess);
+                                                   argument1->name);
         if (argument2 == NULL
             || argument_key(overlap, argument1)
                    != argument_key(overlap, argument2))
             return false;
-        guess = argument2->node.next;
     }
     return true;
 }
