@@ -27,6 +27,7 @@ typedef struct fq_input_coercion {
     yyjson_val **found; /* the stack: values of fields of the open objects */
     size_t n_found;
     size_t cap;
+    size_t n_fields; /* looked at so far */
     bool has_errors;
     bool is_done;
     fq_status status;
@@ -181,12 +182,18 @@ static void
 coerce_value(fq_input_coercion *coercion, const fq_input_path *path,
              const fq_type *type, yyjson_val *value);
 
-/* Puts the fields of |object| on the stack; false when memory is out. */
+/* Puts the fields of |object| on the stack; false when that is too much. */
 static bool
 match_fields(fq_input_coercion *coercion, fq_input_object *object)
 {
     size_t n_fields = object->type->n_members;
     object->base = coercion->n_found;
+    coercion->n_fields += n_fields;
+    if (coercion->n_fields > FQ_INPUT_FIELDS_MAX) {
+        coercion->status = FQ_ERR_LIMIT;
+        coercion->is_done = true;
+        return false;
+    }
     yyjson_val **found = fq_alloc_grow(coercion->found, sizeof(*found),
                                        coercion->n_found + n_fields, 16,
                                        &coercion->cap);
@@ -241,8 +248,7 @@ coerce_fields(fq_input_coercion *coercion, const fq_input_path *path,
     }
 }
 
-/* Reports members that are no fields, and finds the first that is one. A name
- * that comes twice is one member, in its first place. */
+/* Reports members that are no fields, and finds the first that is one. */
 static void
 check_members(fq_input_coercion *coercion, const fq_input_path *path,
               fq_input_object *object)
@@ -376,6 +382,10 @@ static void
 coerce_value(fq_input_coercion *coercion, const fq_input_path *path,
              const fq_type *type, yyjson_val *value)
 {
+    if (fq_buf_status(coercion->json) != FQ_OK) {
+        coercion->is_done = true;
+        return;
+    }
     if (type->kind == FQ_TYPE_NON_NULL) {
         if (yyjson_is_null(value)) {
             report_null(coercion, path, type);
@@ -426,12 +436,16 @@ nests_too_deeply(yyjson_val *value, const fq_type *type, int depth)
     return false;
 }
 
+bool
+fq_input_value_is_too_deep(yyjson_val *value, const fq_type *type)
+{
+    return nests_too_deeply(value, type, 0);
+}
+
 fq_status
 fq_input_value_coerce(yyjson_val *value, const fq_type *type, fq_buf *json,
                       fq_input_value_cb error_cb, void *arg)
 {
-    if (nests_too_deeply(value, type, 0))
-        return FQ_ERR_LIMIT;
     fq_input_coercion coercion = {
         .json = json,
         .error_cb = error_cb,

@@ -386,17 +386,35 @@ fail_type(fq_coercion *coercion)
     fail_typed(coercion, &message, &definition->type->node);
 }
 
+/* Adds an error that ends the coercion of all variables. */
+static fq_status
+fail_whole(fq_coercion *coercion, const char *code, const char *message)
+{
+    fq_gql_errors_add(coercion->errors, code, "%s", message);
+    coercion->has_failed = true;
+    coercion->is_done = true;
+    return FQ_ERR_INVALID;
+}
+
 /* The value of the variable: |value|, or its default when that is NULL. */
 static fq_status
 coerce_typed_value(fq_coercion *coercion, const fq_type *type,
                    yyjson_val *value)
 {
-    if (!coercion->is_default)
-        return fq_input_value_coerce(value, type, coercion->json,
-                                     on_typed_error, coercion);
+    if (!coercion->is_default && fq_input_value_is_too_deep(value, type))
+        return fail_whole(coercion, NULL,
+                          "Variable values are nested too deeply.");
+    fq_status status;
+    if (!coercion->is_default) {
+        status = fq_input_value_coerce(value, type, coercion->json,
+                                       on_typed_error, coercion);
+        if (status == FQ_ERR_LIMIT)
+            status = fail_whole(coercion, "LIMIT_REACHED",
+                                "Variables have too many fields.");
+        return status;
+    }
     fq_ast_value *literal = coercion->definition->default_value;
-    fq_status status = fq_input_literal_check(literal, type, on_default_error,
-                                              coercion);
+    status = fq_input_literal_check(literal, type, on_default_error, coercion);
     if (status == FQ_OK)
         fq_arguments_write_value(literal, type, coercion->table, NULL,
                                  coercion->json);
@@ -437,12 +455,6 @@ coerce_typed(fq_coercion *coercion, yyjson_val *value,
     fq_buf_append_char(json, ':');
     size_t start = json->len;
     fq_status status = coerce_typed_value(coercion, type, value);
-    if (status == FQ_ERR_LIMIT) {
-        fq_gql_errors_add(coercion->errors, NULL,
-                          "Variable values are nested too deeply.");
-        coercion->is_done = true;
-        status = FQ_ERR_INVALID;
-    }
     *span = (struct fq_variable_span){start, json->len - start};
     return status;
 }

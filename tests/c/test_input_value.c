@@ -276,7 +276,7 @@ test_input_value_coerces_one_of(void **state)
     RUN(cases);
 }
 
-/* 200 levels are taken, one more is not, and nothing is told of it. */
+/* 200 levels are taken, one more is too much. */
 static void
 test_input_value_bounds_nesting(void **state)
 {
@@ -292,15 +292,19 @@ test_input_value_bounds_nesting(void **state)
         fq_buf_append_str(&text, FQ_STR_LIT("null"));
         for (int i = 0; i < n; i++)
             fq_buf_append_char(&text, '}');
+        fq_buf_append_char(&text, '\0');
+        text.len--;
         yyjson_doc *doc;
         assert_int_equal(
             fq_json_read(fq_buf_str(&text), FQ_JSON_STRICT, &doc, NULL),
             FQ_OK);
-        assert_int_equal(fq_input_value_coerce(yyjson_doc_get_root(doc),
-                                               type_of(schema, "Pair"), &json,
-                                               on_error, &errors),
-                         n <= 200 ? FQ_OK : FQ_ERR_LIMIT);
-        assert_int_equal(errors.len, 0);
+        yyjson_val *value = yyjson_doc_get_root(doc);
+        const fq_type *type = type_of(schema, "Pair");
+        assert_int_equal(fq_input_value_is_too_deep(value, type), n > 200);
+        assert_int_equal(
+            fq_input_value_coerce(value, type, &json, on_error, &errors),
+            FQ_OK);
+        fq_test_assert_str(fq_buf_str(&json), text.ptr);
         fq_json_free(doc);
         fq_buf_fini(&text);
         fq_buf_fini(&json);
@@ -356,6 +360,40 @@ test_input_value_stops_when_told(void **state)
     fq_schema_unref(schema);
 }
 
+/* Objects that stand for more than they say come to an end. */
+static void
+test_input_value_bounds_fields(void **state)
+{
+    (void)state;
+    fq_schema *schema = build_schema(schema_sdl);
+    fq_buf text, json, errors;
+    fq_buf_init(&json);
+    fq_buf_init(&errors);
+    assert_int_equal(repeat(&text, "[{\"req\":true}", ",{\"req\":true}",
+                            FQ_INPUT_FIELDS_MAX / 9 + 1, "]"),
+                     FQ_OK);
+    yyjson_doc *doc;
+    assert_int_equal(
+        fq_json_read(fq_buf_str(&text), FQ_JSON_STRICT, &doc, NULL), FQ_OK);
+    const fq_type *type = type_of(schema, "[In!]");
+    yyjson_val *value = yyjson_doc_get_root(doc);
+    assert_int_equal(
+        fq_input_value_coerce(value, type, &json, on_error, &errors),
+        FQ_ERR_LIMIT);
+    /* A full buffer is another end. */
+    fq_buf_clear(&json);
+    json.max = 1000;
+    assert_int_equal(
+        fq_input_value_coerce(value, type, &json, on_error, &errors), FQ_OK);
+    assert_int_equal(fq_buf_status(&json), FQ_ERR_LIMIT);
+    assert_int_equal(errors.len, 0);
+    fq_json_free(doc);
+    fq_buf_fini(&text);
+    fq_buf_fini(&json);
+    fq_buf_fini(&errors);
+    fq_schema_unref(schema);
+}
+
 int
 main(void)
 {
@@ -365,6 +403,7 @@ main(void)
         FQ_TEST(test_input_value_coerces_objects),
         FQ_TEST(test_input_value_coerces_one_of),
         FQ_TEST(test_input_value_bounds_nesting),
+        FQ_TEST(test_input_value_bounds_fields),
         FQ_TEST(test_input_value_stops_when_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
