@@ -56,13 +56,25 @@ static const fq_rule *const rules[] = {
 
 #define N_RULES (sizeof(rules) / sizeof(rules[0]))
 
+/* A callback of a rule that takes part. */
+typedef struct fq_rule_call {
+    fq_rule_cb cb;
+    void *state;
+    struct fq_rule_call *next; /* at the same kind of node */
+} fq_rule_call;
+
+/* Those at one kind of node, in the order of the rules. */
+typedef struct fq_rule_calls {
+    fq_rule_call *first;
+    fq_rule_call *last;
+} fq_rule_calls;
+
 /* The walk's own state. */
 typedef struct fq_rule_walk {
     fq_validation *validation;
-    /* Those that take part. */
-    const fq_rule *rules[N_RULES];
-    void *states[N_RULES];
-    size_t n_rules;
+    fq_rule_calls enter[FQ_AST_N_KINDS];
+    fq_rule_calls leave[FQ_AST_N_KINDS];
+    void *states[N_RULES]; /* NULL: the rule does not take part */
     size_t *depths; /* by index of a fragment: selection sets nested in it,
                      * through fragments too */
 } fq_rule_walk;
@@ -674,6 +686,16 @@ walk_children(fq_rule_walk *walk, const fq_ast_node *node)
 }
 
 static void
+make_calls(const fq_rule_walk *walk, const fq_rule_calls *calls,
+           const fq_ast_node *node, const fq_ast_node *parent)
+{
+    fq_validation *validation = walk->validation;
+    for (const fq_rule_call *call = calls->first;
+         call != NULL && !validation->is_aborted; call = call->next)
+        call->cb(validation, call->state, node, parent);
+}
+
+static void
 walk_node(fq_rule_walk *walk, const fq_ast_node *node,
           const fq_ast_node *parent)
 {
@@ -682,19 +704,11 @@ walk_node(fq_rule_walk *walk, const fq_ast_node *node,
         validation->definition = node;
         check_nesting(walk, node);
     }
-    for (size_t i = 0; i < walk->n_rules && !validation->is_aborted; i++) {
-        fq_rule_cb enter_cb = walk->rules[i]->enter[node->kind];
-        if (enter_cb != NULL)
-            enter_cb(validation, walk->states[i], node, parent);
-    }
+    make_calls(walk, &walk->enter[node->kind], node, parent);
     if (validation->is_aborted)
         return;
     walk_children(walk, node);
-    for (size_t i = 0; i < walk->n_rules && !validation->is_aborted; i++) {
-        fq_rule_cb leave_cb = walk->rules[i]->leave[node->kind];
-        if (leave_cb != NULL)
-            leave_cb(validation, walk->states[i], node, parent);
-    }
+    make_calls(walk, &walk->leave[node->kind], node, parent);
 }
 
 static bool
@@ -720,6 +734,36 @@ fq_rule_set_add(fq_rule_set *prules, fq_str name)
     return false;
 }
 
+static void
+add_call(fq_validation *validation, fq_rule_calls *calls, fq_rule_cb cb,
+         void *state)
+{
+    if (cb == NULL)
+        return;
+    fq_rule_call *call = fq_validation_alloc(validation, sizeof(*call));
+    if (call == NULL)
+        return;
+    call->cb = cb;
+    call->state = state;
+    if (calls->first == NULL)
+        calls->first = call;
+    else
+        calls->last->next = call;
+    calls->last = call;
+}
+
+static void
+add_rule(fq_rule_walk *walk, const fq_rule *rule, void *state)
+{
+    for (size_t i = 0; i < FQ_RULE_HANDLERS_MAX; i++) {
+        const fq_rule_handler *handler = &rule->handlers[i];
+        add_call(walk->validation, &walk->enter[handler->kind], handler->enter,
+                 state);
+        add_call(walk->validation, &walk->leave[handler->kind], handler->leave,
+                 state);
+    }
+}
+
 /* Chooses the rules and makes their states. */
 static void
 walk_prepare(fq_rule_walk *walk, const fq_schema *schema, fq_rule_set chosen)
@@ -737,13 +781,13 @@ walk_prepare(fq_rule_walk *walk, const fq_schema *schema, fq_rule_set chosen)
         void *state = fq_validation_alloc(validation, rule->state_size);
         if (state == NULL)
             return;
-        walk->rules[walk->n_rules] = rule;
-        walk->states[walk->n_rules++] = state;
+        walk->states[i] = state;
+        add_rule(walk, rule, state);
     }
 }
 
 fq_status
-fq_validate(fq_document *document, const fq_schema *schema, fq_rule_set rules,
+fq_validate(fq_document *document, const fq_schema *schema, fq_rule_set chosen,
             fq_gql_errors *errors)
 {
     fq_validation validation = {
@@ -765,12 +809,12 @@ fq_validate(fq_document *document, const fq_schema *schema, fq_rule_set rules,
     validation_prepare(&validation);
     if (!validation.is_aborted)
         measure_nesting(&walk);
-    walk_prepare(&walk, schema, rules);
+    walk_prepare(&walk, schema, chosen);
     if (!validation.is_aborted)
         walk_node(&walk, &document->node, NULL);
-    for (size_t i = 0; i < walk.n_rules; i++)
-        if (walk.rules[i]->fini != NULL)
-            walk.rules[i]->fini(walk.states[i]);
+    for (size_t i = 0; i < N_RULES; i++)
+        if (walk.states[i] != NULL && rules[i]->fini != NULL)
+            rules[i]->fini(walk.states[i]);
     fq_arena_fini(&validation.arena);
     if (validation.status != FQ_OK)
         return validation.status;

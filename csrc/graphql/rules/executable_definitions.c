@@ -26,5 +26,7 @@ enter_document(fq_validation *validation, void *state, const fq_ast_node *node,
 
 const fq_rule fq_rule_executable_definitions = {
     .name = "ExecutableDefinitions",
-    .enter = {[FQ_AST_DOCUMENT] = enter_document},
+    .handlers = {
+        {FQ_AST_DOCUMENT, .enter = enter_document},
+    },
 };

@@ -163,5 +163,7 @@ enter_field(fq_validation *validation, void *state, const fq_ast_node *node,
 const fq_rule fq_rule_fields_on_correct_type = {
     .name = "FieldsOnCorrectType",
     .needs_schema = true,
-    .enter = {[FQ_AST_FIELD] = enter_field},
+    .handlers = {
+        {FQ_AST_FIELD, .enter = enter_field},
+    },
 };

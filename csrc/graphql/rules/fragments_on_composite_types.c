@@ -43,8 +43,8 @@ enter_fragment(fq_validation *validation, void *state, const fq_ast_node *node,
 const fq_rule fq_rule_fragments_on_composite_types = {
     .name = "FragmentsOnCompositeTypes",
     .needs_schema = true,
-    .enter = {
-        [FQ_AST_INLINE_FRAGMENT] = enter_inline_fragment,
-        [FQ_AST_FRAGMENT] = enter_fragment,
+    .handlers = {
+        {FQ_AST_INLINE_FRAGMENT, .enter = enter_inline_fragment},
+        {FQ_AST_FRAGMENT, .enter = enter_fragment},
     },
 };

@@ -77,8 +77,8 @@ enter_argument(fq_validation *validation, void *state, const fq_ast_node *node,
 
 const fq_rule fq_rule_known_argument_names = {
     .name = "KnownArgumentNames",
-    .enter = {
-        [FQ_AST_DIRECTIVE] = enter_directive,
-        [FQ_AST_ARGUMENT] = enter_argument,
+    .handlers = {
+        {FQ_AST_DIRECTIVE, .enter = enter_directive},
+        {FQ_AST_ARGUMENT, .enter = enter_argument},
     },
 };

@@ -72,5 +72,7 @@ enter_directive(fq_validation *validation, void *state,
 
 const fq_rule fq_rule_known_directives = {
     .name = "KnownDirectives",
-    .enter = {[FQ_AST_DIRECTIVE] = enter_directive},
+    .handlers = {
+        {FQ_AST_DIRECTIVE, .enter = enter_directive},
+    },
 };

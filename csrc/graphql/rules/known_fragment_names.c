@@ -17,5 +17,7 @@ enter_spread(fq_validation *validation, void *state, const fq_ast_node *node,
 
 const fq_rule fq_rule_known_fragment_names = {
     .name = "KnownFragmentNames",
-    .enter = {[FQ_AST_FRAGMENT_SPREAD] = enter_spread},
+    .handlers = {
+        {FQ_AST_FRAGMENT_SPREAD, .enter = enter_spread},
+    },
 };

@@ -24,5 +24,7 @@ enter_operation(fq_validation *validation, void *state,
 const fq_rule fq_rule_known_operation_types = {
     .name = "KnownOperationTypes",
     .needs_schema = true,
-    .enter = {[FQ_AST_OPERATION] = enter_operation},
+    .handlers = {
+        {FQ_AST_OPERATION, .enter = enter_operation},
+    },
 };

@@ -91,5 +91,7 @@ enter_named_type(fq_validation *validation, void *state,
 const fq_rule fq_rule_known_type_names = {
     .name = "KnownTypeNames",
     .needs_schema = true,
-    .enter = {[FQ_AST_NAMED_TYPE] = enter_named_type},
+    .handlers = {
+        {FQ_AST_NAMED_TYPE, .enter = enter_named_type},
+    },
 };

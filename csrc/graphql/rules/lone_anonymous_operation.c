@@ -18,5 +18,7 @@ enter_operation(fq_validation *validation, void *state,
 
 const fq_rule fq_rule_lone_anonymous_operation = {
     .name = "LoneAnonymousOperation",
-    .enter = {[FQ_AST_OPERATION] = enter_operation},
+    .handlers = {
+        {FQ_AST_OPERATION, .enter = enter_operation},
+    },
 };

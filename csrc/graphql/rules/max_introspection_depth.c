@@ -144,6 +144,8 @@ const fq_rule fq_rule_max_introspection_depth = {
     .name = "MaxIntrospectionDepth",
     .needs_schema = true,
     .state_size = sizeof(fq_depth_search),
-    .enter = {[FQ_AST_FIELD] = enter_field},
-    .leave = {[FQ_AST_FIELD] = leave_field},
+    .handlers = {
+        {FQ_AST_FIELD, .enter = enter_field},
+        {FQ_AST_FIELD, .leave = leave_field},
+    },
 };

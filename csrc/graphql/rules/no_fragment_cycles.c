@@ -94,5 +94,7 @@ enter_fragment(fq_validation *validation, void *state, const fq_ast_node *node,
 const fq_rule fq_rule_no_fragment_cycles = {
     .name = "NoFragmentCycles",
     .state_size = sizeof(fq_cycle_search),
-    .enter = {[FQ_AST_FRAGMENT] = enter_fragment},
+    .handlers = {
+        {FQ_AST_FRAGMENT, .enter = enter_fragment},
+    },
 };

@@ -56,5 +56,7 @@ enter_operation(fq_validation *validation, void *state,
 const fq_rule fq_rule_no_undefined_variables = {
     .name = "NoUndefinedVariables",
     .state_size = sizeof(fq_variable_marks),
-    .enter = {[FQ_AST_OPERATION] = enter_operation},
+    .handlers = {
+        {FQ_AST_OPERATION, .enter = enter_operation},
+    },
 };

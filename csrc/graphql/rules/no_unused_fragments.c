@@ -50,5 +50,7 @@ leave_document(fq_validation *validation, void *state, const fq_ast_node *node,
 
 const fq_rule fq_rule_no_unused_fragments = {
     .name = "NoUnusedFragments",
-    .leave = {[FQ_AST_DOCUMENT] = leave_document},
+    .handlers = {
+        {FQ_AST_DOCUMENT, .leave = leave_document},
+    },
 };

@@ -64,5 +64,7 @@ enter_operation(fq_validation *validation, void *state,
 const fq_rule fq_rule_no_unused_variables = {
     .name = "NoUnusedVariables",
     .state_size = sizeof(fq_use_marks),
-    .enter = {[FQ_AST_OPERATION] = enter_operation},
+    .handlers = {
+        {FQ_AST_OPERATION, .enter = enter_operation},
+    },
 };

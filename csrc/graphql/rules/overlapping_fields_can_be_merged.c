@@ -1108,6 +1108,8 @@ fini(void *state)
 const fq_rule fq_rule_overlapping_fields_can_be_merged = {
     .name = "OverlappingFieldsCanBeMerged",
     .state_size = sizeof(fq_overlap),
-    .enter = {[FQ_AST_SELECTION_SET] = enter_selection_set},
+    .handlers = {
+        {FQ_AST_SELECTION_SET, .enter = enter_selection_set},
+    },
     .fini = fini,
 };

@@ -54,8 +54,8 @@ enter_spread(fq_validation *validation, void *state, const fq_ast_node *node,
 const fq_rule fq_rule_possible_fragment_spreads = {
     .name = "PossibleFragmentSpreads",
     .needs_schema = true,
-    .enter = {
-        [FQ_AST_INLINE_FRAGMENT] = enter_inline_fragment,
-        [FQ_AST_FRAGMENT_SPREAD] = enter_spread,
+    .handlers = {
+        {FQ_AST_INLINE_FRAGMENT, .enter = enter_inline_fragment},
+        {FQ_AST_FRAGMENT_SPREAD, .enter = enter_spread},
     },
 };

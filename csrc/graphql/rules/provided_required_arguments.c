@@ -74,8 +74,8 @@ leave_field(fq_validation *validation, void *state, const fq_ast_node *node,
 
 const fq_rule fq_rule_provided_required_arguments = {
     .name = "ProvidedRequiredArguments",
-    .leave = {
-        [FQ_AST_DIRECTIVE] = leave_directive,
-        [FQ_AST_FIELD] = leave_field,
+    .handlers = {
+        {FQ_AST_DIRECTIVE, .leave = leave_directive},
+        {FQ_AST_FIELD, .leave = leave_field},
     },
 };

@@ -77,13 +77,21 @@ typedef struct fq_validation {
 typedef void (*fq_rule_cb)(fq_validation *validation, void *state,
                            const fq_ast_node *node, const fq_ast_node *parent);
 
+/* What a rule does at nodes of |kind|, before their children or after them. */
+typedef struct fq_rule_handler {
+    fq_ast_kind kind;
+    fq_rule_cb enter; /* or NULL */
+    fq_rule_cb leave; /* or NULL */
+} fq_rule_handler;
+
+#define FQ_RULE_HANDLERS_MAX 10
+
 typedef struct fq_rule {
     const char *name;  /* the reference's, without `Rule` */
     bool needs_schema; /* it says nothing where there is none */
     size_t state_size; /* zeroed before the walk */
-    fq_rule_cb enter[FQ_AST_N_KINDS];
-    fq_rule_cb leave[FQ_AST_N_KINDS];
-    void (*fini)(void *state); /* or NULL */
+    fq_rule_handler handlers[FQ_RULE_HANDLERS_MAX]; /* then zeroes */
+    void (*fini)(void *state);                      /* or NULL */
 } fq_rule;
 
 /* Adds an error without a place; NULL when none is kept. */

@@ -34,5 +34,7 @@ enter_field(fq_validation *validation, void *state, const fq_ast_node *node,
 const fq_rule fq_rule_scalar_leafs = {
     .name = "ScalarLeafs",
     .needs_schema = true,
-    .enter = {[FQ_AST_FIELD] = enter_field},
+    .handlers = {
+        {FQ_AST_FIELD, .enter = enter_field},
+    },
 };

@@ -252,5 +252,7 @@ enter_operation(fq_validation *validation, void *state,
 const fq_rule fq_rule_single_field_subscriptions = {
     .name = "SingleFieldSubscriptions",
     .state_size = sizeof(fq_root_marks),
-    .enter = {[FQ_AST_OPERATION] = enter_operation},
+    .handlers = {
+        {FQ_AST_OPERATION, .enter = enter_operation},
+    },
 };

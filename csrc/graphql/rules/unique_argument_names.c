@@ -72,8 +72,8 @@ enter_directive(fq_validation *validation, void *state,
 
 const fq_rule fq_rule_unique_argument_names = {
     .name = "UniqueArgumentNames",
-    .enter = {
-        [FQ_AST_FIELD] = enter_field,
-        [FQ_AST_DIRECTIVE] = enter_directive,
+    .handlers = {
+        {FQ_AST_FIELD, .enter = enter_field},
+        {FQ_AST_DIRECTIVE, .enter = enter_directive},
     },
 };

@@ -126,16 +126,16 @@ enter_type_system(fq_validation *validation, void *state,
 
 const fq_rule fq_rule_unique_directives_per_location = {
     .name = "UniqueDirectivesPerLocation",
-    .enter = {
-        [FQ_AST_OPERATION] = enter_any,
-        [FQ_AST_FRAGMENT] = enter_any,
-        [FQ_AST_VARIABLE_DEFINITION] = enter_any,
-        [FQ_AST_FIELD] = enter_any,
-        [FQ_AST_FRAGMENT_SPREAD] = enter_any,
-        [FQ_AST_INLINE_FRAGMENT] = enter_any,
-        [FQ_AST_FIELD_DEFINITION] = enter_any,
-        [FQ_AST_INPUT_DEFINITION] = enter_any,
-        [FQ_AST_ENUM_DEFINITION] = enter_any,
-        [FQ_AST_TYPE_SYSTEM] = enter_type_system,
+    .handlers = {
+        {FQ_AST_OPERATION, .enter = enter_any},
+        {FQ_AST_FRAGMENT, .enter = enter_any},
+        {FQ_AST_VARIABLE_DEFINITION, .enter = enter_any},
+        {FQ_AST_FIELD, .enter = enter_any},
+        {FQ_AST_FRAGMENT_SPREAD, .enter = enter_any},
+        {FQ_AST_INLINE_FRAGMENT, .enter = enter_any},
+        {FQ_AST_FIELD_DEFINITION, .enter = enter_any},
+        {FQ_AST_INPUT_DEFINITION, .enter = enter_any},
+        {FQ_AST_ENUM_DEFINITION, .enter = enter_any},
+        {FQ_AST_TYPE_SYSTEM, .enter = enter_type_system},
     },
 };

@@ -38,6 +38,8 @@ fini(void *state)
 const fq_rule fq_rule_unique_fragment_names = {
     .name = "UniqueFragmentNames",
     .state_size = sizeof(fq_fragment_names),
-    .enter = {[FQ_AST_FRAGMENT] = enter_fragment},
+    .handlers = {
+        {FQ_AST_FRAGMENT, .enter = enter_fragment},
+    },
     .fini = fini,
 };

@@ -27,8 +27,8 @@ enter_object_field(fq_validation *validation, void *state,
 
 const fq_rule fq_rule_unique_input_field_names = {
     .name = "UniqueInputFieldNames",
-    .enter = {
-        [FQ_AST_OBJECT] = enter_object,
-        [FQ_AST_OBJECT_FIELD] = enter_object_field,
+    .handlers = {
+        {FQ_AST_OBJECT, .enter = enter_object},
+        {FQ_AST_OBJECT_FIELD, .enter = enter_object_field},
     },
 };

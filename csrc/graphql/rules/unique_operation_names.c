@@ -38,6 +38,8 @@ fini(void *state)
 const fq_rule fq_rule_unique_operation_names = {
     .name = "UniqueOperationNames",
     .state_size = sizeof(fq_operation_names),
-    .enter = {[FQ_AST_OPERATION] = enter_operation},
+    .handlers = {
+        {FQ_AST_OPERATION, .enter = enter_operation},
+    },
     .fini = fini,
 };

@@ -62,5 +62,7 @@ enter_operation(fq_validation *validation, void *state,
 const fq_rule fq_rule_unique_variable_names = {
     .name = "UniqueVariableNames",
     .state_size = sizeof(fq_variable_counts),
-    .enter = {[FQ_AST_OPERATION] = enter_operation},
+    .handlers = {
+        {FQ_AST_OPERATION, .enter = enter_operation},
+    },
 };

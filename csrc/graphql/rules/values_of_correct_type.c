@@ -49,8 +49,8 @@ enter_argument(fq_validation *validation, void *state, const fq_ast_node *node,
 
 const fq_rule fq_rule_values_of_correct_type = {
     .name = "ValuesOfCorrectType",
-    .enter = {
-        [FQ_AST_VARIABLE_DEFINITION] = enter_variable_definition,
-        [FQ_AST_ARGUMENT] = enter_argument,
+    .handlers = {
+        {FQ_AST_VARIABLE_DEFINITION, .enter = enter_variable_definition},
+        {FQ_AST_ARGUMENT, .enter = enter_argument},
     },
 };

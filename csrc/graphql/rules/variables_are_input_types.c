@@ -21,5 +21,7 @@ enter_variable_definition(fq_validation *validation, void *state,
 const fq_rule fq_rule_variables_are_input_types = {
     .name = "VariablesAreInputTypes",
     .needs_schema = true,
-    .enter = {[FQ_AST_VARIABLE_DEFINITION] = enter_variable_definition},
+    .handlers = {
+        {FQ_AST_VARIABLE_DEFINITION, .enter = enter_variable_definition},
+    },
 };

@@ -93,5 +93,7 @@ leave_operation(fq_validation *validation, void *state,
 const fq_rule fq_rule_variables_in_allowed_position = {
     .name = "VariablesInAllowedPosition",
     .state_size = sizeof(fq_positions),
-    .leave = {[FQ_AST_OPERATION] = leave_operation},
+    .handlers = {
+        {FQ_AST_OPERATION, .leave = leave_operation},
+    },
 };
