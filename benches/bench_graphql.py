@@ -17,6 +17,7 @@ of strings, for ours alone.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import pathlib
@@ -86,8 +87,9 @@ def ours(job: str, schema: str, document: str, data: str) -> Callable[[], object
 
         return once
     event = data.encode()
-    assert _core.graphql_execute(schema, document, event).startswith(b'{"data"')
-    return lambda: _core.graphql_execute(schema, document, event)
+    plan = _core.graphql_prepare(schema, document)
+    assert _core.graphql_project(plan, event) == core(job, schema, document, data)()
+    return functools.partial(_core.graphql_project, plan, event)
 
 
 def core(job: str, schema: str, document: str, data: str) -> Callable[[], object]:
