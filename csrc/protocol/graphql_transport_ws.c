@@ -470,6 +470,12 @@ fq_gtws_n_ops(const fq_gtws *gtws)
 }
 
 fq_gtws_op *
+fq_gtws_find(const fq_gtws *gtws, fq_str id)
+{
+    return fq_map_get(&gtws->ops_by_id, id);
+}
+
+fq_gtws_op *
 fq_gtws_each_op(const fq_gtws *gtws, size_t *piter)
 {
     fq_str id;

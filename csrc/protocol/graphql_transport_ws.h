@@ -130,6 +130,10 @@ fq_gtws_close(fq_gtws *gtws, uint16_t code, fq_str reason);
 size_t
 fq_gtws_n_ops(const fq_gtws *gtws);
 
+/* The operation of |id|, or NULL. */
+fq_gtws_op *
+fq_gtws_find(const fq_gtws *gtws, fq_str id);
+
 /* Walks the operations: start with *piter = 0, NULL at the end. None may be
  * added or removed meanwhile. */
 fq_gtws_op *

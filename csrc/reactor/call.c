@@ -63,7 +63,7 @@ fq_call_answer(fq_call *call, fq_answer_kind answer, fq_rcbuf *text)
 {
     call->answer = answer;
     call->answer_text = text;
-    if (call->kind == FQ_CALL_CANCEL
+    if (call->kind == FQ_CALL_CANCEL || call->kind == FQ_CALL_UNHANDLED
         || fq_reactor_post(call->port->reactor, &call->job) != FQ_OK)
         fq_call_free(call);
 }

@@ -20,6 +20,9 @@ typedef enum fq_call_kind {
     FQ_CALL_NEXT,    /* the next value of a source, started when first asked */
     FQ_CALL_CANCEL,  /* the subscription ended: cancel what runs for it and
                       * close its source. Not answered: free it */
+    FQ_CALL_EXECUTE, /* a query or mutation: data is the request's payload */
+    FQ_CALL_UNHANDLED, /* one came and nothing executes it: for the log, once
+                        * per service. Not answered: free it */
 } fq_call_kind;
 
 typedef struct fq_call {
@@ -27,9 +30,11 @@ typedef struct fq_call {
     fq_job job;   /* the way back */
     fq_call_kind kind;
     fq_port *port;             /* one reference; port->owner finds Python */
-    fq_sub_id sub_id;          /* 0 for INIT */
-    uint64_t token;            /* of the resolver or source */
-    fq_rcbuf *data;            /* JSON: the event's data, the init payload */
+    fq_sub_id sub_id;          /* 0 for INIT; for EXECUTE, and the CANCEL of
+                                * one, what the session names it by: no
+                                * subscription has that id */
+    uint64_t token;            /* of the resolver, source or handler */
+    fq_rcbuf *data;            /* JSON: the event's data, a payload */
     fq_rcbuf *variables;       /* JSON: coerced variables */
     fq_rcbuf *args;            /* JSON: the root field's arguments */
     fq_rcbuf *operation_name;  /* NULL: none */
@@ -41,7 +46,9 @@ typedef struct fq_call {
     uint64_t created_at_ns;
     /* the answer */
     fq_answer_kind answer; /* INIT: VALUE accepts (text: ack payload or NULL),
-                            * ERROR refuses (text: reason or NULL) */
+                            * ERROR refuses (text: reason or NULL). EXECUTE:
+                            * VALUE (text: the response, a JSON object) or
+                            * ERROR (text: the message for the client) */
     uint16_t close_code;   /* INIT refused: 0 means 4403 */
     fq_rcbuf *answer_text;
 } fq_call;

@@ -201,9 +201,23 @@ fq_service_unref(fq_service *service)
         != 1)
         return;
     FQ_CHECK(service->is_closed || fq_reactor_is_forked(service->reactor));
+    fq_persisted_free(service->persisted);
     fq_publisher_unref(service->publisher);
     fq_reactor_unref(service->reactor);
     fq_free(service);
+}
+
+void
+fq_service_set_execute(fq_service *service, uint64_t token)
+{
+    service->execute_token = token;
+}
+
+void
+fq_service_steal_persisted(fq_service *service, fq_persisted *persisted)
+{
+    FQ_CHECK(service->persisted == NULL);
+    service->persisted = persisted;
 }
 
 static void

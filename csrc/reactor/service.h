@@ -12,6 +12,7 @@
 #include "engine/engine.h"
 #include "engine/field.h"
 #include "engine/metrics.h"
+#include "engine/persisted.h"
 #include "reactor/mailbox.h"
 #include "reactor/port.h"
 #include "reactor/publisher.h"
@@ -46,6 +47,17 @@ fq_service *
 fq_service_ref(fq_service *service);
 void
 fq_service_unref(fq_service *service);
+
+/* Who executes queries and mutations: they go to Python as a FQ_CALL_EXECUTE
+ * with |token|, which is not 0. To be called before the first session is
+ * opened. */
+void
+fq_service_set_execute(fq_service *service, uint64_t token);
+
+/* What clients may name by hash; stolen. To be called before the first
+ * session is opened, once. */
+void
+fq_service_steal_persisted(fq_service *service, fq_persisted *persisted);
 
 /* Declares a field; it holds for all who subscribe later. |done| (one more
  * reference is taken; may be NULL) is completed with FQ_OK, FQ_ERR_EXISTS or

@@ -34,10 +34,13 @@ struct fq_service {
     fq_publisher *publisher; /* one reference */
     fq_limits limits;
     bool has_init_hook;
-    fq_metrics metrics; /* any thread reads */
+    uint64_t execute_token;  /* of queries and mutations; 0: nobody's */
+    fq_persisted *persisted; /* or NULL */
+    fq_metrics metrics;      /* any thread reads */
     /* reactor only from here */
     bool is_closed;
-    fq_engine *engine; /* NULL once closed */
+    bool has_told_unhandled; /* FQ_CALL_UNHANDLED was sent */
+    fq_engine *engine;       /* NULL once closed */
     fq_bus_listener listener;
     fq_list clients;
     fq_list deadlines;

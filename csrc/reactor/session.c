@@ -15,6 +15,7 @@
 #include "json/writer.h"
 #include "protocol/graphql_transport_ws.h"
 #include "reactor/call.h"
+#include "reactor/execute_call.h"
 #include "reactor/service_state.h"
 #include "reactor/sub_call.h"
 
@@ -23,15 +24,21 @@
 
 static const fq_str reason_too_big = FQ_STR("Message too big");
 static const fq_str reason_slow = FQ_STR("Slow client");
+/* Executions are numbered in the upper half of an id whose lower half is the
+ * one slot that no subscription has (registry.c). */
+#define EXECUTION_SLOT UINT32_MAX
+
 static const fq_str errors_out_of_memory = FQ_STR(
     "[{\"message\":\"Out of memory\"}]");
 
-/* One subscription between its id in the protocol and the engine. */
+/* One operation between its id in the protocol and the engine, or, for a
+ * query or mutation, the call to Python. */
 typedef struct operation {
     fq_gtws_op *op;
-    fq_sub *sub;     /* NULL until the engine has it */
-    fq_rcbuf *head;  /* in front of every payload */
-    fq_call *cancel; /* sent or freed with the subscription */
+    fq_sub *sub;            /* NULL until the engine has it */
+    fq_sub_id execution_id; /* of the call; 0: a subscription */
+    fq_rcbuf *head;         /* in front of every payload */
+    fq_call *cancel;        /* sent or freed with the operation */
 } operation;
 
 typedef struct session {
@@ -43,6 +50,7 @@ typedef struct session {
     fq_service *service;          /* one reference */
     fq_port *port;                /* the peer's reference */
     fq_job open_job;
+    uint32_t n_executions; /* ever; 2^32 calls are not under way at a time */
 } session;
 
 /* ── one operation ── */
@@ -74,11 +82,23 @@ new_operation(session *session, fq_gtws_op *op, operation **pself)
     return FQ_OK;
 }
 
-/* Ends the subscription in the engine and tells Python; what is queued of it
+static void
+cancel_execution(operation *self)
+{
+    fq_call *cancel = self->cancel;
+    self->cancel = NULL;
+    cancel->sub_id = self->execution_id;
+    if (fq_call_send(cancel) != FQ_OK)
+        fq_call_free(cancel);
+}
+
+/* Ends the operation in the engine and tells Python; what is queued of it
  * stays, unless |purge|. */
 static void
 release_operation(session *session, operation *self, bool purge)
 {
+    if (self->execution_id != 0)
+        cancel_execution(self);
     if (self->sub != NULL) {
         fq_sub_call_cancel(self->cancel, self->sub);
         self->cancel = NULL;
@@ -179,51 +199,136 @@ out:
     fq_buf_fini(&buf);
 }
 
+/* Asks Python to log, once, that there is nothing to execute with. */
+static void
+tell_unhandled(session *self)
+{
+    fq_service *service = self->service;
+    fq_call *call;
+    if (service->has_told_unhandled
+        || fq_call_new(FQ_CALL_UNHANDLED, self->port, 0, &call) != FQ_OK)
+        return;
+    service->has_told_unhandled = true;
+    if (fq_call_send(call) != FQ_OK)
+        fq_call_free(call);
+}
+
+/* Hands a query or mutation to Python. */
+static fq_status
+start_execution(session *self, operation *operation,
+                const fq_execute_request *request)
+{
+    fq_sub_id id = (fq_sub_id)++self->n_executions << 32 | EXECUTION_SLOT;
+    fq_status status = fq_execute_call_send(self->port, request,
+                                            self->service->execute_token, id);
+    if (status != FQ_OK)
+        return status;
+    operation->execution_id = id;
+    FQ_METRIC_ADD(&self->service->metrics, execute_calls, 1);
+    return FQ_OK;
+}
+
+/* Starts a subscription, which |args| is complete for but the plan. */
+static fq_status
+start_subscription(session *self, operation *operation,
+                   const fq_subscribe_args *args, fq_gql_errors *errors,
+                   bool *pis_request_error)
+{
+    fq_sub *sub;
+    fq_status status = fq_engine_subscribe(self->service->engine, &self->sink,
+                                           args, &sub, errors,
+                                           pis_request_error);
+    /* A source may have ended in its first call; all of it is gone then. */
+    if (status == FQ_OK && sub != NULL)
+        operation->sub = sub;
+    return status;
+}
+
+static fq_status
+start_operation(session *self, operation *operation,
+                const fq_execute_request *request, fq_gql_errors *errors,
+                bool *pis_request_error)
+{
+    fq_service *service = self->service;
+    fq_subscribe_args args = {
+        .query = request->query,
+        .operation_name = request->operation_name,
+        .variables = request->variables,
+        .handle = operation,
+        .now_ns = fq_clock_now_ns(),
+    };
+    fq_plan *plan;
+    fq_status status = fq_engine_plan(service->engine, &args, &plan, errors);
+    if (status != FQ_OK)
+        return status;
+    args.plan = plan;
+    bool is_subscription = fq_plan_operation_type(plan)
+                           == FQ_OPERATION_SUBSCRIPTION;
+    if (!is_subscription && service->execute_token == 0)
+        tell_unhandled(self);
+    if (is_subscription || service->execute_token == 0)
+        status = start_subscription(self, operation, &args, errors,
+                                    pis_request_error);
+    else
+        status = start_execution(self, operation, request);
+    fq_plan_unref(plan);
+    return status;
+}
+
+/* Is there room for one more, and a document? */
+static fq_status
+admit_operation(session *self, fq_execute_request *request,
+                fq_gql_errors *errors)
+{
+    fq_service *service = self->service;
+    size_t max = service->limits.max_subscriptions_per_connection;
+    if (max != 0 && fq_gtws_n_ops(&self->gtws) > max) {
+        FQ_METRIC_ADD(&service->metrics, refused_subscriptions, 1);
+        fq_gql_errors_add(errors, "LIMIT_REACHED",
+                          "A connection may hold %zu subscriptions; complete "
+                          "one first.",
+                          max);
+        return FQ_ERR_LIMIT;
+    }
+    fq_status status = fq_persisted_resolve(service->persisted, request->query,
+                                            request->extensions,
+                                            &request->query, errors);
+    if (status == FQ_ERR_INVALID)
+        FQ_METRIC_ADD(&service->metrics, refused_persisted, 1);
+    return status;
+}
+
 static void
 on_subscribe(void *ctx, fq_gtws_op *op, fq_str query, fq_str operation_name,
              yyjson_val *variables, yyjson_val *extensions)
 {
-    (void)extensions;
     session *self = ctx;
-    fq_service *service = self->service;
     bool is_request_error = false;
     operation *operation = NULL;
     fq_gql_errors errors;
     fq_gql_errors_init(&errors);
-    size_t max = service->limits.max_subscriptions_per_connection;
-    if (max != 0 && fq_gtws_n_ops(&self->gtws) > max) {
-        fq_gql_errors_add(&errors, "LIMIT_REACHED",
-                          "A connection may hold %zu subscriptions; complete "
-                          "one first.",
-                          max);
-        goto refuse;
-    }
-    if (new_operation(self, op, &operation) != FQ_OK)
-        goto refuse;
-    op->handle = operation;
-    fq_subscribe_args args = {
+    fq_execute_request request = {
+        .id = op->id,
         .query = query,
         .operation_name = operation_name,
         .variables = variables,
-        .handle = operation,
-        .now_ns = fq_clock_now_ns(),
+        .extensions = extensions,
     };
-    fq_sub *sub;
-    fq_status status = fq_engine_subscribe(service->engine, &self->sink, &args,
-                                           &sub, &errors, &is_request_error);
+    fq_status status = admit_operation(self, &request, &errors);
+    if (status == FQ_OK)
+        status = new_operation(self, op, &operation);
     if (status == FQ_OK) {
-        /* A source may have ended in its first call; all of it is gone then. */
-        if (sub != NULL)
-            operation->sub = sub;
-        goto out;
+        op->handle = operation;
+        status = start_operation(self, operation, &request, &errors,
+                                 &is_request_error);
     }
-    /* The machine frees op when it is refused; the handle goes first. */
-    op->handle = NULL;
-refuse:
-    refuse_operation(self, op, operation, &errors, is_request_error);
-    if (operation != NULL)
-        free_operation(operation);
-out:
+    if (status != FQ_OK) {
+        /* The machine frees op when it is refused; the handle goes first. */
+        op->handle = NULL;
+        refuse_operation(self, op, operation, &errors, is_request_error);
+        if (operation != NULL)
+            free_operation(operation);
+    }
     fq_gql_errors_fini(&errors);
 }
 
@@ -356,13 +461,66 @@ peer_receive(fq_port_peer *peer, fq_str text)
         fq_gtws_receive(&self->gtws, text);
 }
 
+/* The response |text| as `next`, then `complete`. */
+static void
+finish_execution(session *self, fq_gtws_op *op, const operation *operation,
+                 fq_str text)
+{
+    fq_str parts[] = {fq_rcbuf_str(operation->head), text, FQ_STR("}")};
+    fq_rcbuf *message;
+    if (fq_rcbuf_concat(parts, 3, &message) != FQ_OK) {
+        fq_gtws_error(&self->gtws, op, errors_out_of_memory);
+        return;
+    }
+    on_send(self, message);
+    if (self->gtws.state != FQ_GTWS_CLOSED)
+        fq_gtws_end(&self->gtws, op);
+}
+
+static void
+fail_execution(session *self, fq_gtws_op *op, fq_str message)
+{
+    FQ_METRIC_ADD(&self->service->metrics, execute_errors, 1);
+    fq_buf buf = FQ_BUF_INIT;
+    fq_gql_errors errors;
+    fq_gql_errors_init(&errors);
+    fq_gql_errors_add_str(&errors, "RESOLVER_ERROR", message);
+    fq_gql_errors_write(&errors, &buf);
+    fq_str text = fq_buf_str(&buf);
+    if (errors.n_items == 0 || fq_buf_status(&buf) != FQ_OK)
+        text = errors_out_of_memory;
+    fq_gtws_error(&self->gtws, op, text);
+    fq_gql_errors_fini(&errors);
+    fq_buf_fini(&buf);
+}
+
+/* An answer to an operation that has ended, even if its id is in use again,
+ * is nobody's. */
+static void
+answer_execution(session *self, const fq_call *call, fq_str text)
+{
+    fq_gtws_op *op = fq_gtws_find(&self->gtws,
+                                  fq_rcbuf_str(call->subscription_id));
+    operation *operation = op != NULL ? op->handle : NULL;
+    if (operation == NULL || operation->execution_id != call->sub_id)
+        return;
+    op->handle = NULL;
+    if (call->answer == FQ_ANSWER_VALUE)
+        finish_execution(self, op, operation, text);
+    else
+        fail_execution(self, op, text);
+    free_operation(operation);
+}
+
 static void
 peer_answer(fq_port_peer *peer, fq_call *call)
 {
     session *self = session_of_peer(peer);
     fq_str text = call->answer_text == NULL ? fq_str_make(NULL, 0)
                                             : fq_rcbuf_str(call->answer_text);
-    if (call->kind != FQ_CALL_INIT)
+    if (call->kind == FQ_CALL_EXECUTE)
+        answer_execution(self, call, text);
+    else if (call->kind != FQ_CALL_INIT)
         fq_engine_answer(self->service->engine, call->sub_id, call->answer,
                          text, fq_clock_now_ns());
     else if (call->answer == FQ_ANSWER_VALUE)

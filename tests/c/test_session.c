@@ -680,6 +680,197 @@ test_session_loses_nothing_of_several_publishers(void **state)
     world_close(&world);
 }
 
+/* ── queries and mutations ── */
+
+#define EXECUTE_TOKEN 77
+#define EXECUTE_QUERY                                                         \
+    "{\"id\":\"q\",\"type\":\"subscribe\",\"payload\":{\"query\":\"{ a }\","  \
+    "\"variables\":{\"n\":1}}}"
+
+static void
+test_session_hands_queries_to_a_handler(void **state)
+{
+    (void)state;
+    world world;
+    client client;
+    world_open(&world, &fq_limits_default);
+    fq_service_set_execute(world.service, EXECUTE_TOKEN);
+    client_open(&client, &world);
+    client_send(&client, INIT);
+    client_expect(&client, ACK);
+    client_send(&client, EXECUTE_QUERY);
+    client_send(&client,
+                "{\"id\":\"m\",\"type\":\"subscribe\",\"payload\":{\"query\":"
+                "\"mutation A { a } query B { b }\",\"operationName\":\"A\","
+                "\"extensions\":{\"x\":[]}}}");
+    fq_call *query = client_expect_call(&client, FQ_CALL_EXECUTE);
+    assert_int_equal(query->token, EXECUTE_TOKEN);
+    fq_test_assert_str(fq_rcbuf_str(query->subscription_id), "q");
+    fq_test_assert_str(fq_rcbuf_str(query->data),
+                       "{\"query\":\"{ a }\",\"operationName\":null,"
+                       "\"variables\":{\"n\":1},\"extensions\":null}");
+    fq_call *mutation = client_expect_call(&client, FQ_CALL_EXECUTE);
+    fq_test_assert_str(fq_rcbuf_str(mutation->operation_name), "A");
+    fq_test_assert_str(fq_rcbuf_str(mutation->data),
+                       "{\"query\":\"mutation A { a } query B { b }\","
+                       "\"operationName\":\"A\",\"variables\":null,"
+                       "\"extensions\":{\"x\":[]}}");
+    assert_true(query->sub_id != mutation->sub_id);
+    answer(mutation, FQ_ANSWER_VALUE, "{\"data\":{\"a\":2}}");
+    client_expect(&client, "{\"id\":\"m\",\"type\":\"next\",\"payload\":"
+                           "{\"data\":{\"a\":2}}}");
+    client_expect(&client, "{\"id\":\"m\",\"type\":\"complete\"}");
+    answer(query, FQ_ANSWER_ERROR, "no \"luck\"");
+    client_expect(&client,
+                  "{\"id\":\"q\",\"type\":\"error\",\"payload\":[{\"message\":"
+                  "\"no \\\"luck\\\"\",\"extensions\":{\"code\":"
+                  "\"RESOLVER_ERROR\"}}]}");
+    assert_int_equal(metric(&world, "execute_calls"), 2);
+    assert_int_equal(metric(&world, "execute_errors"), 1);
+    assert_int_equal(metric(&world, "subscriptions_refused"), 0);
+    client_close(&client);
+    world_close(&world);
+}
+
+/* The answer to a query that was completed is nobody's, even when the client
+ * has started another under its id. */
+static void
+test_session_cancels_an_execution(void **state)
+{
+    (void)state;
+    world world;
+    client client;
+    world_open(&world, &fq_limits_default);
+    fq_service_set_execute(world.service, EXECUTE_TOKEN);
+    client_open(&client, &world);
+    client_send(&client, INIT);
+    client_expect(&client, ACK);
+    client_send(&client, EXECUTE_QUERY);
+    fq_call *first = client_expect_call(&client, FQ_CALL_EXECUTE);
+    client_send(&client, "{\"id\":\"q\",\"type\":\"complete\"}");
+    fq_call *cancel = client_expect_call(&client, FQ_CALL_CANCEL);
+    assert_true(cancel->sub_id == first->sub_id);
+    fq_call_free(cancel);
+    client_send(&client, EXECUTE_QUERY);
+    fq_call *second = client_expect_call(&client, FQ_CALL_EXECUTE);
+    answer(first, FQ_ANSWER_VALUE, "{\"data\":1}");
+    answer(second, FQ_ANSWER_VALUE, "{\"data\":2}");
+    client_expect(&client, "{\"id\":\"q\",\"type\":\"next\",\"payload\":"
+                           "{\"data\":2}}");
+    client_expect(&client, "{\"id\":\"q\",\"type\":\"complete\"}");
+    /* Leaving cancels what runs. */
+    client_send(&client, EXECUTE_QUERY);
+    first = client_expect_call(&client, FQ_CALL_EXECUTE);
+    world_end_service(&world);
+    client_expect_close(&client, 1012, "Service restart");
+    cancel = client_expect_call(&client, FQ_CALL_CANCEL);
+    assert_true(cancel->sub_id == first->sub_id);
+    fq_call_free(cancel);
+    answer(first, FQ_ANSWER_VALUE, "{\"data\":1}");
+    client_close(&client);
+    world_close(&world);
+}
+
+static void
+test_session_validates_before_it_executes(void **state)
+{
+    (void)state;
+    world world;
+    client client;
+    fq_limits limits = fq_limits_default;
+    limits.max_subscriptions_per_connection = 1;
+    world_open(&world, &limits);
+    fq_service_set_execute(world.service, EXECUTE_TOKEN);
+    client_open(&client, &world);
+    client_send(&client, INIT);
+    client_expect(&client, ACK);
+    client_send(&client, "{\"id\":\"1\",\"type\":\"subscribe\",\"payload\":"
+                         "{\"query\":\"{ a(\"}}");
+    client_expect(&client,
+                  "{\"id\":\"1\",\"type\":\"error\",\"payload\":[{\"message\":"
+                  "\"Syntax Error: Expected Name, found <EOF>.\","
+                  "\"locations\":[{\"line\":1,\"column\":5}],"
+                  "\"extensions\":{\"code\":\"PARSE_ERROR\"}}]}");
+    client_send(&client, EXECUTE_QUERY);
+    fq_call *call = client_expect_call(&client, FQ_CALL_EXECUTE);
+    client_send(&client, "{\"id\":\"2\",\"type\":\"subscribe\",\"payload\":"
+                         "{\"query\":\"{ a }\"}}");
+    client_expect(&client,
+                  "{\"id\":\"2\",\"type\":\"error\",\"payload\":[{\"message\":"
+                  "\"A connection may hold 1 subscriptions; complete one "
+                  "first.\",\"extensions\":{\"code\":\"LIMIT_REACHED\"}}]}");
+    assert_int_equal(metric(&world, "refused_syntax"), 1);
+    assert_int_equal(metric(&world, "refused_subscriptions"), 1);
+    assert_int_equal(metric(&world, "subscriptions_refused"), 2);
+    fq_call_free(call);
+    client_close(&client);
+    world_close(&world);
+}
+
+static void
+test_session_tells_once_that_nothing_executes(void **state)
+{
+    (void)state;
+    world world;
+    client client;
+    world_open(&world, &fq_limits_default);
+    client_open(&client, &world);
+    client_send(&client, INIT);
+    client_expect(&client, ACK);
+    for (int i = 0; i < 2; i++) {
+        client_send(&client, EXECUTE_QUERY);
+        client_expect(&client,
+                      "{\"id\":\"q\",\"type\":\"error\",\"payload\":[{"
+                      "\"message\":\"Only subscriptions are served here, but "
+                      "the operation is a query.\",\"extensions\":{\"code\":"
+                      "\"VALIDATION_ERROR\"}}]}");
+    }
+    fq_call_answer(client_expect_call(&client, FQ_CALL_UNHANDLED),
+                   FQ_ANSWER_VALUE, NULL);
+    assert_int_equal(client.n_calls, 0);
+    assert_int_equal(metric(&world, "refused_unhandled"), 2);
+    client_close(&client);
+    world_close(&world);
+}
+
+static void
+test_session_knows_persisted_operations(void **state)
+{
+    (void)state;
+    world world;
+    client client;
+    fq_persisted *persisted;
+    assert_int_equal(fq_persisted_new(true, &persisted), FQ_OK);
+    assert_int_equal(
+        fq_persisted_add(persisted,
+                         FQ_STR_LIT("0123456789abcdef0123456789abcdef"
+                                    "0123456789abcdef0123456789abcdef"),
+                         FQ_STR_LIT("subscription { users { id } }")),
+        FQ_OK);
+    world_open(&world, &fq_limits_default);
+    fq_service_steal_persisted(world.service, persisted);
+    client_open(&client, &world);
+    client_send(&client, INIT);
+    client_expect(&client, ACK);
+    client_send(&client, "{\"id\":\"1\",\"type\":\"subscribe\",\"payload\":"
+                         "{\"query\":\"\",\"extensions\":{\"persistedQuery\":"
+                         "{\"version\":1,\"sha256Hash\":"
+                         "\"0123456789abcdef0123456789abcdef"
+                         "0123456789abcdef0123456789abcdef\"}}}}");
+    client_send(&client, "{\"id\":\"2\",\"type\":\"subscribe\",\"payload\":"
+                         "{\"query\":\"subscription { users { id } }\"}}");
+    client_expect(&client,
+                  "{\"id\":\"2\",\"type\":\"error\",\"payload\":[{\"message\":"
+                  "\"Only persisted operations are served here.\","
+                  "\"extensions\":{\"code\":\"FORBIDDEN\"}}]}");
+    world_publish(&world, "users", "{\"id\":1}");
+    client_expect(&client, "{\"id\":\"1\",\"type\":\"next\",\"payload\":"
+                           "{\"data\":{\"users\":{\"id\":1}}}}");
+    assert_int_equal(metric(&world, "refused_persisted"), 1);
+    client_close(&client);
+    world_close(&world);
+}
+
 /* ── without memory ── */
 
 /* As client_send, for which memory may be out. */
@@ -707,7 +898,7 @@ try_publish(world *self, const char *channel)
         fq_event_unref(event);
 }
 
-/* A client with a plain field, a resolver and a source, the |n|-th request for
+/* A client with a plain field, a resolver, a source and a query, the |n|-th request for
  * memory and all after it refused; true when none was. */
 static bool
 run_without_memory(long n)
@@ -718,6 +909,7 @@ run_without_memory(long n)
     world_add_field(&world, "users", FQ_FIELD_EVENT, 0);
     world_add_field(&world, "named", FQ_FIELD_RESOLVER, 1);
     world_add_field(&world, "tick", FQ_FIELD_SOURCE, 2);
+    fq_service_set_execute(world.service, EXECUTE_TOKEN);
     client_open(&client, &world);
     client_send(&client, INIT);
     client_expect(&client, ACK);
@@ -728,6 +920,7 @@ run_without_memory(long n)
                       "{\"query\":\"subscription { named { id } }\"}}");
     try_send(&client, "{\"id\":\"3\",\"type\":\"subscribe\",\"payload\":"
                       "{\"query\":\"subscription { tick }\"}}");
+    try_send(&client, EXECUTE_QUERY);
     try_publish(&world, "users");
     try_publish(&world, "named");
     try_send(&client, "{\"id\":\"2\",\"type\":\"complete\"}");
@@ -781,6 +974,11 @@ main(void)
         FQ_TEST(test_feed_drops_the_oldest_and_tells),
         FQ_TEST(test_publish_done_waits_for_the_resolver),
         FQ_TEST(test_session_loses_nothing_of_several_publishers),
+        FQ_TEST(test_session_hands_queries_to_a_handler),
+        FQ_TEST(test_session_cancels_an_execution),
+        FQ_TEST(test_session_validates_before_it_executes),
+        FQ_TEST(test_session_tells_once_that_nothing_executes),
+        FQ_TEST(test_session_knows_persisted_operations),
         FQ_TEST(test_session_survives_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
