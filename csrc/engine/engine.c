@@ -60,7 +60,17 @@ fq_engine_free(fq_engine *engine)
     engine_free_fields(engine);
     if (engine->plans != NULL)
         fq_plan_cache_free(engine->plans);
+    fq_schema_unref(engine->schema);
     fq_free(engine);
+}
+
+void
+fq_engine_steal_schema(fq_engine *engine, fq_schema *schema,
+                       bool serve_undeclared)
+{
+    fq_schema_unref(engine->schema);
+    engine->schema = schema;
+    engine->serve_undeclared = serve_undeclared;
 }
 
 fq_status
@@ -131,9 +141,11 @@ engine_specify(const fq_engine *engine, const fq_plan *plan,
 {
     fq_str name = fq_plan_root_name(plan);
     const fq_field *declared = fq_map_get(&engine->fields, name);
+    bool serves_all = engine->schema != NULL ? engine->serve_undeclared
+                                             : engine->fields.n_items == 0;
     if (declared != NULL)
         *spec = *declared;
-    else if (engine->fields.n_items == 0 || args->has_override)
+    else if (serves_all || args->has_override)
         *spec = (fq_field){.kind = FQ_FIELD_EVENT};
     else
         return ENGINE_REFUSE(errors, FQ_ERR_INVALID, "VALIDATION_ERROR",
@@ -253,6 +265,7 @@ fq_engine_plan(fq_engine *engine, const fq_subscribe_args *args,
                fq_plan **pplan, fq_gql_errors *errors)
 {
     fq_plan_request request = {
+        .schema = engine->schema,
         .query = args->query,
         .operation_name = args->operation_name,
         .label = args->operation_label,

@@ -136,6 +136,14 @@ fq_engine_new(const fq_engine_limits *limits, fq_metrics *metrics,
 void
 fq_engine_free(fq_engine *engine);
 
+/* From now on documents are checked against |schema|, which is stolen; NULL:
+ * none. Subscriptions keep the one they were started with. Its fields that
+ * nobody declared are served with the defaults if |serve_undeclared|, else
+ * refused. */
+void
+fq_engine_steal_schema(fq_engine *engine, fq_schema *schema,
+                       bool serve_undeclared);
+
 /* Declares a field; *field is copied. It holds for subscriptions made later.
  * Errors: FQ_ERR_EXISTS, FQ_ERR_LIMIT (channels), FQ_ERR_NOMEM. */
 fq_status
@@ -156,7 +164,7 @@ fq_engine_plan(fq_engine *engine, const fq_subscribe_args *args,
  * *psub is NULL with FQ_OK. Errors: FQ_ERR_SYNTAX, FQ_ERR_INVALID (also: not a
  * subscription; unknown field while fields are declared), FQ_ERR_LIMIT:
  * |errors| is the payload of an `error` message. *prequest_error is true when
- * the variables were refused: then |errors| belongs in a `next` without data,
+ * the variables or the root field's arguments were refused: then |errors| belongs in a `next` without data,
  * followed by `complete`. With FQ_ERR_NOMEM |errors| may be empty. */
 fq_status
 fq_engine_subscribe(fq_engine *engine, fq_sink *sink,

@@ -16,7 +16,9 @@ struct fq_engine {
     fq_engine_limits limits;
     fq_metrics *metrics; /* the owner's */
     fq_plan_cache *plans;
-    fq_map fields; /* name -> fq_field, the name inside the field */
+    fq_schema *schema;     /* one reference; NULL: none */
+    bool serve_undeclared; /* its fields that are not in |fields| */
+    fq_map fields;         /* name -> fq_field, the name inside the field */
     fq_registry registry;
     fq_channel_index channels;
     fq_dispatch dispatch;
