@@ -40,7 +40,11 @@ typedef struct service_job {
     fq_service *service; /* one reference */
     fq_ticket *done;     /* one reference, or NULL */
     union {
-        fq_field *field;   /* add */
+        fq_field *field; /* add */
+        struct {
+            fq_schema *schema; /* one reference, or NULL */
+            bool serve_undeclared;
+        } schema;          /* set */
         fq_rcbuf *channel; /* count */
         fq_close close;    /* close */
     } u;
@@ -330,6 +334,31 @@ fq_service_field_add(fq_service *service, const fq_field *field,
     status = post_service_job(&job);
     if (status != FQ_OK)
         fq_field_free(job.u.field);
+    return status;
+}
+
+static void
+run_schema(fq_job *job)
+{
+    service_job *self = FQ_CONTAINER_OF(job, service_job, job);
+    if (!self->service->is_closed)
+        fq_engine_steal_schema(self->service->engine, self->u.schema.schema,
+                               self->u.schema.serve_undeclared);
+    else
+        fq_schema_unref(self->u.schema.schema);
+    finish_service_job(self, FQ_OK, NULL);
+}
+
+fq_status
+fq_service_steal_schema(fq_service *service, fq_schema *schema,
+                        bool serve_undeclared)
+{
+    service_job job = {.job.run = run_schema, .service = service};
+    job.u.schema.schema = schema;
+    job.u.schema.serve_undeclared = serve_undeclared;
+    fq_status status = post_service_job(&job);
+    if (status != FQ_OK)
+        fq_schema_unref(schema);
     return status;
 }
 

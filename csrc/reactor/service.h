@@ -59,6 +59,13 @@ fq_service_set_execute(fq_service *service, uint64_t token);
 void
 fq_service_steal_persisted(fq_service *service, fq_persisted *persisted);
 
+/* Serves |schema| (stolen, on every path; NULL: none) from now on, see
+ * fq_engine_steal_schema(). Whoever calls must hold its only reference, as
+ * the count is not atomic. Errors: FQ_ERR_CLOSED, FQ_ERR_NOMEM. */
+fq_status
+fq_service_steal_schema(fq_service *service, fq_schema *schema,
+                        bool serve_undeclared);
+
 /* Declares a field; it holds for all who subscribe later. |done| (one more
  * reference is taken; may be NULL) is completed with FQ_OK, FQ_ERR_EXISTS or
  * FQ_ERR_NOMEM. Errors: FQ_ERR_CLOSED, FQ_ERR_NOMEM. */
