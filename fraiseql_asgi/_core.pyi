@@ -179,7 +179,12 @@ SKIP: Final[SkipType]
 @final
 class Resolver:
     def __new__(
-        cls, function: Callable[..., Any], name: str, n_params: int, is_source: bool = False
+        cls,
+        function: Callable[..., Any],
+        name: str,
+        n_params: int,
+        is_source: bool = False,
+        is_handler: bool = False,
     ) -> Self: ...
     @property
     def function(self) -> Callable[..., Any]: ...
@@ -189,6 +194,8 @@ class Resolver:
     def n_params(self) -> int: ...
     @property
     def is_source(self) -> bool: ...
+    @property
+    def is_handler(self) -> bool: ...
 
 @final
 class ResolverContext:
@@ -240,6 +247,8 @@ class Service:
     def field_add(
         self, name: str, channels: tuple[str, ...], resolver: Resolver | None, returns: str, /
     ) -> None: ...
+    def execute_with(self, handler: Resolver, /) -> None: ...
+    def persist(self, documents: dict[str, str], only: bool, /) -> None: ...
     def publish(
         self,
         channel: str | Event,

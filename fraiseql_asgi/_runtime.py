@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 
 from fraiseql_asgi import _lifecycle
-from fraiseql_asgi._core import EventBus, Service
+from fraiseql_asgi._core import EventBus, Resolver, Service
 from fraiseql_asgi.config import EventBusConfig, Limits
 from fraiseql_asgi.errors import ClosedError, ConfigError
 from fraiseql_asgi.subscription import Field
@@ -36,12 +36,18 @@ class Runtime:
         debug: bool = False,
         resolver_timeout: float = 30.0,
         publish_timeout: float = 5.0,
+        handler: Resolver | None = None,
+        persisted: dict[str, str] | None = None,
+        only_persisted: bool = False,
     ) -> None:
         self.bus = bus
         self.limits = limits
         self.debug = debug
         self.resolver_timeout = resolver_timeout
         self.publish_timeout = publish_timeout
+        self.handler = handler
+        self.persisted = persisted
+        self.only_persisted = only_persisted
         self.fields: dict[str, Field] = {}
         #: Called in a forked child, and before the engine goes.
         self.on_fork: list[Callable[[], None]] = []
@@ -96,8 +102,13 @@ class Runtime:
                 resolver_timeout=self.resolver_timeout,
                 publish_timeout=self.publish_timeout,
                 debug=self.debug,
-                has_init_hook=any(map(_shows_params, self.fields.values())),
+                has_init_hook=self.handler is not None
+                or any(map(_shows_params, self.fields.values())),
             )
+            if self.handler is not None:
+                service.execute_with(self.handler)
+            if self.persisted is not None:
+                service.persist(self.persisted, self.only_persisted)
             for field in self.fields.values():
                 self._add(service, field)
             self._service = service

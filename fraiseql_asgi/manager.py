@@ -21,7 +21,9 @@ from fraiseql_asgi.config import (
     check_seconds,
 )
 from fraiseql_asgi.errors import ClosedError, ConfigError, FraiseQLError, PublishTimeout
+from fraiseql_asgi.execute import make_handler
 from fraiseql_asgi.executor import SubscriptionExecutor
+from fraiseql_asgi.persisted import PersistedSetting, load_persisted
 from fraiseql_asgi.subscription import Declaring, Field
 from fraiseql_asgi.types import Metrics, Receive, Returns, Scope, Send
 
@@ -50,10 +52,17 @@ class SubscriptionManager(Declaring):
         event_bus_config: the bus: `memory://`, an `EventBusConfig`, or an
             `EventBus` shared with others.
         schema: None: subscriptions are served without a schema.
+        execute_handler: executes queries and mutations: `(payload, context)`,
+            sync or async, returns the response, a dict. `fraiseql_asgi.execute`
+            has ready-made ones. None: clients are refused them.
+        persisted: documents that clients may name by hash: a mapping from
+            SHA-256 to text, or the path of a JSON file.
+        only_persisted: refuse everything else.
         limits: what clients, events and documents may use.
         path: answer here only, `"/graphql"`; None: wherever it is asked.
         debug: tell clients the text of exceptions.
-        resolver_timeout: seconds an async resolver may take for one event.
+        resolver_timeout: seconds an async resolver may take for one event, and
+            an async `execute_handler` for one operation.
         publish_timeout: seconds a publisher waits for room.
 
     Raises:
@@ -76,6 +85,9 @@ class SubscriptionManager(Declaring):
         event_bus_config: str | EventBusConfig | EventBus = "memory://",
         *,
         schema: object = None,
+        execute_handler: Callable[..., Any] | None = None,
+        persisted: PersistedSetting | None = None,
+        only_persisted: bool = False,
         limits: Limits | None = None,
         path: str | None = None,
         debug: bool = False,
@@ -85,12 +97,19 @@ class SubscriptionManager(Declaring):
         check_schema(schema)
         if limits is not None and not isinstance(limits, Limits):
             raise TypeError(f"limits must be a Limits, not {type(limits).__name__}")
+        if only_persisted and persisted is None:
+            raise ConfigError(
+                "only_persisted needs persisted=, the documents", setting="only_persisted"
+            )
         self._runtime = Runtime(
             as_bus_config(event_bus_config),
             limits=limits or Limits(),
             debug=bool(debug),
             resolver_timeout=check_seconds("resolver_timeout", resolver_timeout),
             publish_timeout=check_seconds("publish_timeout", publish_timeout),
+            handler=None if execute_handler is None else make_handler(execute_handler),
+            persisted=None if persisted is None else load_persisted(persisted),
+            only_persisted=bool(only_persisted),
         )
         self._executor = SubscriptionExecutor._of(self._runtime)
         self._apps: list[ASGIApp] = []

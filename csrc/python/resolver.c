@@ -32,18 +32,23 @@ get_logger(fq_state *state)
     return state->logger;
 }
 
-/* Logs |format| % (what, name) with |exception|, if any. A logging handler
- * that raises is nobody's business here. */
+/* Logs what |resolver| did, with |exception|, if any. A logging handler that
+ * raises is nobody's business here. */
 static void
-log_error(fq_state *state, const char *format, const char *what,
-          PyObject *name, PyObject *exception)
+log_error(fq_state *state, const fq_resolver *resolver, const char *verb,
+          PyObject *exception)
 {
+    const char *format = resolver->is_handler ? "the %s %r %s"
+                                              : "the %s of field %r %s";
+    const char *what = resolver->is_handler  ? "handler"
+                       : resolver->is_source ? "source"
+                                             : "resolver";
     PyObject *kwargs = NULL, *args = NULL, *error = NULL, *result = NULL;
     PyObject *logger = get_logger(state);
     if (logger != NULL)
         error = PyObject_GetAttr(logger, state->str_error);
     if (error != NULL)
-        args = Py_BuildValue("(ssO)", format, what, name);
+        args = Py_BuildValue("(ssOs)", format, what, resolver->name, verb);
     if (args != NULL && exception != NULL)
         kwargs = Py_BuildValue("{sO}", "exc_info", exception);
     if (args != NULL && (exception == NULL || kwargs != NULL))
@@ -59,8 +64,7 @@ log_error(fq_state *state, const char *format, const char *what,
 void
 fq_resolver_log_timeout(fq_state *state, const fq_resolver *resolver)
 {
-    log_error(state, "the %s of field %r timed out", "resolver",
-              resolver->name, NULL);
+    log_error(state, resolver, "timed out", NULL);
 }
 
 /* The text of |exception|, or the name of its class where it has none: one
@@ -90,7 +94,7 @@ is_for_the_loop(PyObject *exception)
 
 fq_rcbuf *
 fq_resolver_take_exception(fq_state *state, const fq_service_object *service,
-                           const fq_resolver *resolver, const char *what)
+                           const fq_resolver *resolver)
 {
     PyObject *type, *exception, *traceback;
     PyErr_Fetch(&type, &exception, &traceback);
@@ -103,8 +107,7 @@ fq_resolver_take_exception(fq_state *state, const fq_service_object *service,
         PyErr_Restore(type, exception, traceback);
         return text;
     }
-    log_error(state, "the %s of field %r raised", what, resolver->name,
-              exception);
+    log_error(state, resolver, "raised", exception);
     if (service->debug)
         text = exception_text(exception);
     if (text == NULL)
@@ -121,10 +124,9 @@ static int
 answer_exception(fq_state *state, const fq_service_object *service,
                  const fq_resolver *resolver, fq_call *call)
 {
-    bool is_source = resolver->is_source;
-    fq_rcbuf *text = fq_resolver_take_exception(
-        state, service, resolver, is_source ? "source" : "resolver");
-    fq_call_answer(call, is_source ? FQ_ANSWER_FAIL : FQ_ANSWER_ERROR, text);
+    fq_rcbuf *text = fq_resolver_take_exception(state, service, resolver);
+    fq_call_answer(
+        call, resolver->is_source ? FQ_ANSWER_FAIL : FQ_ANSWER_ERROR, text);
     return PyErr_Occurred() ? -1 : 0;
 }
 
@@ -134,6 +136,13 @@ int
 fq_resolver_answer(fq_state *state, const fq_service_object *service,
                    fq_call *call, PyObject *value)
 {
+    if (call->kind == FQ_CALL_EXECUTE && !PyDict_Check(value)) {
+        PyErr_Format(PyExc_TypeError,
+                     "the result must be a dict such as {\"data\": ...}, not "
+                     "%.200s",
+                     Py_TYPE(value)->tp_name);
+        return -1;
+    }
     if (value == state->skip) {
         fq_call_answer(call, FQ_ANSWER_SKIP, NULL);
         return 0;
@@ -182,7 +191,7 @@ make_args(fq_state *state, fq_port_object *owner, const fq_resolver *resolver,
             goto fail;
         n++;
     }
-    if (n < n_params) {
+    if (n < n_params && !resolver->is_handler) {
         if ((args[n] = make_dict(state, call->variables)) == NULL)
             goto fail;
         n++;
@@ -332,7 +341,7 @@ call_next(fq_state *state, fq_port_object *owner, fq_service_object *service,
     return 0;
 }
 
-/* RESOLVE and NEXT: finds what to call. */
+/* RESOLVE, NEXT and EXECUTE: finds what to call. */
 static int
 call_user(fq_state *state, fq_port_object *owner, fq_call *call)
 {
@@ -366,6 +375,22 @@ call_init(fq_state *state, fq_port_object *owner, fq_call *call)
     fq_call_answer(call, FQ_ANSWER_VALUE, NULL);
 }
 
+/* Once per service: clients are told no more than that it is not served. */
+static void
+log_unhandled(fq_state *state)
+{
+    PyObject *result = NULL;
+    PyObject *logger = get_logger(state);
+    if (logger != NULL)
+        result = PyObject_CallMethod(
+            logger, "warning", "s",
+            "a client sent a query or mutation, and nothing executes them: "
+            "give the manager an execute_handler= (told once)");
+    if (result == NULL)
+        PyErr_WriteUnraisable(logger);
+    Py_XDECREF(result);
+}
+
 static void
 call_cancel(fq_state *state, fq_port_object *owner, fq_call *call)
 {
@@ -397,7 +422,12 @@ fq_resolver_call(fq_state *state, fq_loop_mailbox *Py_UNUSED(mailbox),
         break;
     case FQ_CALL_RESOLVE:
     case FQ_CALL_NEXT:
+    case FQ_CALL_EXECUTE:
         result = call_user(state, owner, call);
+        break;
+    case FQ_CALL_UNHANDLED:
+        log_unhandled(state);
+        fq_call_free(call);
         break;
     case FQ_CALL_CANCEL:
         call_cancel(state, owner, call);
@@ -412,19 +442,24 @@ fq_resolver_call(fq_state *state, fq_loop_mailbox *Py_UNUSED(mailbox),
 static PyObject *
 resolver_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *keywords[] = {"function", "name", "n_params", "is_source",
-                               NULL};
+    static char *keywords[] = {"function",  "name",       "n_params",
+                               "is_source", "is_handler", NULL};
     PyObject *function, *name;
-    int n_params, is_source = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OUi|p:Resolver", keywords,
-                                     &function, &name, &n_params, &is_source))
+    int n_params, is_source = 0, is_handler = 0;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OUi|pp:Resolver", keywords,
+                                     &function, &name, &n_params, &is_source,
+                                     &is_handler))
         return NULL;
     if (!PyCallable_Check(function)) {
         PyErr_Format(PyExc_TypeError, "function must be callable, not %.200s",
                      Py_TYPE(function)->tp_name);
         return NULL;
     }
-    if (n_params < (is_source ? 0 : 2) || n_params > (is_source ? 2 : 3)) {
+    if (n_params < (is_source    ? 0
+                    : is_handler ? 1
+                                 : 2)
+        || n_params > (is_source || is_handler ? 2 : 3)
+        || (is_source && is_handler)) {
         PyErr_Format(PyExc_ValueError, "n_params must not be %d", n_params);
         return NULL;
     }
@@ -435,6 +470,7 @@ resolver_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->name = Py_NewRef(name);
     self->n_params = n_params;
     self->is_source = is_source;
+    self->is_handler = is_handler;
     return (PyObject *)self;
 }
 
@@ -469,6 +505,7 @@ static PyMemberDef resolver_members[] = {
     {"name", T_OBJECT_EX, offsetof(fq_resolver, name), READONLY, NULL},
     {"n_params", T_INT, offsetof(fq_resolver, n_params), READONLY, NULL},
     {"is_source", T_BOOL, offsetof(fq_resolver, is_source), READONLY, NULL},
+    {"is_handler", T_BOOL, offsetof(fq_resolver, is_handler), READONLY, NULL},
     {NULL, 0, 0, 0, NULL},
 };
 
@@ -478,8 +515,9 @@ static PyType_Slot resolver_slots[] = {
     {Py_tp_traverse, resolver_traverse},
     {Py_tp_clear, resolver_clear},
     {Py_tp_members, resolver_members},
-    {Py_tp_doc, (void *)"Resolver(function, name, n_params, is_source=False)"
-                        "\n--\n\nA user's function and how to call it."},
+    {Py_tp_doc,
+     (void *)"Resolver(function, name, n_params, is_source=False, "
+             "is_handler=False)\n--\n\nA user's function and how to call it."},
     {0, NULL},
 };
 

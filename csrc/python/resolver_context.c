@@ -13,7 +13,7 @@
 typedef struct resolver_context {
     PyObject_HEAD
     fq_port_object *owner; /* the client it is for */
-    fq_rcbuf *data;        /* of the event; NULL in a source */
+    fq_rcbuf *data;        /* of the event; NULL where there is none */
     fq_rcbuf *channel;
     fq_rcbuf *event_type;
     fq_rcbuf *args;
@@ -40,7 +40,8 @@ fq_resolver_context_new(fq_state *state, fq_port_object *owner,
     if (self == NULL)
         return NULL;
     self->owner = (fq_port_object *)Py_NewRef(owner);
-    self->data = ref_or_null(call->data);
+    if (call->kind == FQ_CALL_RESOLVE)
+        self->data = ref_or_null(call->data);
     self->channel = ref_or_null(call->channel);
     self->event_type = ref_or_null(call->event_type);
     self->args = ref_or_null(call->args);
@@ -121,9 +122,12 @@ get_operation_name(resolver_context *self, void *Py_UNUSED(closure))
 
 static PyGetSetDef context_getset[] = {
     {"event", (getter)get_event, NULL,
-     "The Event; None in an async generator.", NULL},
+     "The Event; None in an async generator and for queries and mutations.",
+     NULL},
     {"args", (getter)get_args, NULL,
-     "The root field's arguments, coerced: a dict.", NULL},
+     "The root field's arguments, coerced: a dict. Empty for queries and "
+     "mutations.",
+     NULL},
     {"connection_params", (getter)get_params, NULL,
      "The payload of connection_init, a dict; None without one.", NULL},
     {"scope", (getter)get_scope, NULL,
@@ -176,8 +180,8 @@ context_dealloc(resolver_context *self)
 
 PyDoc_STRVAR(
     context_doc,
-    "What a call of a resolver or source is about: its third (second) "
-    "parameter."
+    "What a call of a resolver (or source, or handler) is about: its third "
+    "(second)\nparameter."
     "\n\nValid as long as it is kept; reading it costs nothing until asked.");
 
 static PyType_Slot context_slots[] = {

@@ -8,6 +8,7 @@
 #include "python/parts.h"
 
 static const fq_str timed_out = FQ_STR("The resolver timed out");
+static const fq_str handler_timed_out = FQ_STR("The operation timed out");
 
 typedef struct resolver_task {
     PyObject_HEAD
@@ -105,7 +106,8 @@ expire(resolver_task *self)
     leave_owner(self);
     fq_resolver_log_timeout(fq_state_of((PyObject *)self), self->resolver);
     fq_rcbuf *text = NULL;
-    fq_rcbuf_new(timed_out, &text);
+    fq_rcbuf_new(self->resolver->is_handler ? handler_timed_out : timed_out,
+                 &text);
     fq_call_answer(call, FQ_ANSWER_ERROR, text);
     cancel_task(self);
     Py_DECREF(self);
@@ -208,8 +210,8 @@ resolver_task_call(resolver_task *self, PyObject *Py_UNUSED(args),
     bool is_cancelled = call == NULL
                         && PyErr_ExceptionMatches(state->cancelled_error);
     if (PyErr_Occurred() && !is_cancelled) {
-        fq_rcbuf *text = fq_resolver_take_exception(
-            state, self->service, self->resolver, "resolver");
+        fq_rcbuf *text = fq_resolver_take_exception(state, self->service,
+                                                    self->resolver);
         if (call != NULL)
             fq_call_answer(call, FQ_ANSWER_ERROR, text);
         else

@@ -458,6 +458,82 @@ service_field_add(fq_service_object *self, PyObject *args)
     Py_RETURN_NONE;
 }
 
+/* ── queries and mutations ── */
+
+PyDoc_STRVAR(execute_with_doc,
+             "execute_with($self, handler, /)\n--\n\n"
+             "Let a Resolver that is a handler execute queries and "
+             "mutations. To be called\n"
+             "before there are connections.");
+
+static PyObject *
+service_execute_with(fq_service_object *self, PyObject *handler)
+{
+    fq_state *state = fq_state_of((PyObject *)self);
+    if (!PyObject_TypeCheck(handler, state->resolver_type)
+        || !((fq_resolver *)handler)->is_handler) {
+        PyErr_SetString(PyExc_TypeError, "handler must be a handler");
+        return NULL;
+    }
+    fq_service *service = fq_service_object_peek((PyObject *)self);
+    uint64_t token;
+    if (service == NULL
+        || fq_service_object_add_resolver(self, handler, &token) < 0)
+        return NULL;
+    fq_service_set_execute(service, token);
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(persist_doc,
+             "persist($self, documents, only, /)\n--\n\n"
+             "Let clients name documents, a dict by SHA-256; `only`: and send "
+             "no other. To be\n"
+             "called before there are connections, once.");
+
+/* Adds what |documents| has. Returns 0, or -1 with an exception. */
+static int
+persist_all(fq_state *state, PyObject *documents, fq_persisted *persisted)
+{
+    Py_ssize_t pos = 0;
+    PyObject *key, *value;
+    while (PyDict_Next(documents, &pos, &key, &value)) {
+        fq_str hash, document;
+        if (fq_convert_peek_str(key, "hash", &hash) < 0
+            || fq_convert_peek_str(value, "document", &document) < 0)
+            return -1;
+        fq_status status = fq_persisted_add(persisted, hash, document);
+        if (status != FQ_OK) {
+            fq_errors_raise(state, status, NULL);
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static PyObject *
+service_persist(fq_service_object *self, PyObject *args)
+{
+    fq_state *state = fq_state_of((PyObject *)self);
+    PyObject *documents;
+    int only;
+    if (!PyArg_ParseTuple(args, "O!p:persist", &PyDict_Type, &documents,
+                          &only))
+        return NULL;
+    fq_service *service = fq_service_object_peek((PyObject *)self);
+    if (service == NULL)
+        return NULL;
+    fq_persisted *persisted;
+    fq_status status = fq_persisted_new(only, &persisted);
+    if (status != FQ_OK)
+        return fq_errors_raise(state, status, NULL);
+    if (persist_all(state, documents, persisted) < 0) {
+        fq_persisted_free(persisted);
+        return NULL;
+    }
+    fq_service_steal_persisted(service, persisted);
+    Py_RETURN_NONE;
+}
+
 /* ── publishing ── */
 
 /* (channel, data, event_type, waits_for_calls) of publish and offer: the event
@@ -674,6 +750,9 @@ PyDoc_STRVAR(
 
 static PyMethodDef service_methods[] = {
     {"field_add", (PyCFunction)service_field_add, METH_VARARGS, field_add_doc},
+    {"execute_with", (PyCFunction)service_execute_with, METH_O,
+     execute_with_doc},
+    {"persist", (PyCFunction)service_persist, METH_VARARGS, persist_doc},
     {"publish", (PyCFunction)(void (*)(void))service_publish, METH_FASTCALL,
      publish_doc},
     {"offer", (PyCFunction)(void (*)(void))service_offer, METH_FASTCALL,

@@ -61,7 +61,7 @@ source_call(source *self, PyObject *Py_UNUSED(args),
              && PyErr_ExceptionMatches(state->cancelled_error))) {
         self->end = FQ_ANSWER_FAIL;
         self->end_text = fq_resolver_take_exception(state, self->service,
-                                                    self->resolver, "source");
+                                                    self->resolver);
     }
     PyErr_Clear();
     fq_call *call = self->call;

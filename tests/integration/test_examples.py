@@ -165,6 +165,12 @@ async def test_the_guide_runs_from_top_to_bottom() -> None:
         await names["manager"].aclose()
 
 
+@pytest.mark.parametrize("page", ["queries-and-mutations", "persisted-operations"])
+def test_pages_of_the_guide_run(page: str) -> None:
+    blocks = python_blocks(ROOT / "docs" / "guide" / f"{page}.md")
+    exec("\n".join(blocks), {"__name__": "guide"})
+
+
 @pytest.mark.parametrize(
     "page",
     [

@@ -133,6 +133,6 @@ def test_durations_are_checked(name: str) -> None:
 
 
 def test_what_this_version_cannot_do_is_not_accepted() -> None:
-    for name in ("auth_handler", "security", "graphiql", "execute_handler"):
+    for name in ("auth_handler", "security", "graphiql"):
         with pytest.raises(TypeError, match=name):
             SubscriptionManager(**{name: None})
