@@ -64,6 +64,8 @@ class Metrics(TypedDict):
     refused_other_limits: int
     #: it names a persisted operation that is unknown, or none where it must,
     refused_persisted: int
+    #: it asks for the schema, which is not told,
+    refused_introspection: int
     #: it is a query or mutation, and nothing executes them.
     refused_unhandled: int
     #: Queries and mutations given to `execute_handler`, and those that ended in

@@ -31,6 +31,7 @@
     X(refused_subscriptions, "above max_subscriptions_per_connection")        \
     X(refused_other_limits, "above a maximum that cannot be set")             \
     X(refused_persisted, "persisted operations unknown, or none given")       \
+    X(refused_introspection, "queries for the schema, where it is not told")  \
     X(refused_unhandled, "queries and mutations that nothing executes")       \
     X(execute_calls, "queries and mutations handed to Python")                \
     X(execute_errors, "of these, ended by an `error` message")                \

@@ -45,7 +45,9 @@ struct fq_plan {
                                * document was not validated */
     const fq_field_def *root_def;  /* NULL: unknown */
     fq_plan_condition *conditions; /* one per variable */
-    bool *decides; /* by place of a variable: its state matters */
+    bool *decides;    /* by place of a variable: its state matters */
+    bool asks_schema; /* see fq_plan_asks_schema() */
+    bool asks_data;
     fq_variable_table variables;
     fq_projection_source source;
     fq_list variants; /* weak, fq_plan_variant.node */
@@ -66,6 +68,9 @@ typedef struct fq_cost {
     size_t n_fields; /* saturating */
     size_t depth;
     bool is_known;
+    /* fields of the set itself, fragments included: */
+    bool has_schema; /* __schema or __type */
+    bool has_data;   /* any but those and __typename */
 } fq_cost;
 
 /* Walks what |operation| reaches, each fragment once. */
@@ -110,6 +115,16 @@ walk_directives(fq_plan_walk *walk, const fq_ast_list *directives)
     note_condition(walk->plan, (const fq_ast_directive *)node);
 }
 
+/* Notes what kind of field |name| is in the set that |cost| is of. */
+static void
+note_kind(fq_str name, fq_cost *cost)
+{
+    cost->has_schema = fq_str_eq(name, FQ_STR_LIT("__schema"))
+                       || fq_str_eq(name, FQ_STR_LIT("__type"));
+    cost->has_data = !cost->has_schema
+                     && !fq_str_eq(name, FQ_STR_LIT("__typename"));
+}
+
 static fq_cost
 walk_set(fq_plan_walk *walk, const fq_ast_selection_set *set);
 
@@ -140,6 +155,7 @@ walk_set(fq_plan_walk *walk, const fq_ast_selection_set *set)
                 cost = walk_set(walk, field->selection_set);
             cost.n_fields = add_saturating(cost.n_fields, 1);
             cost.depth++;
+            note_kind(field->name, &cost);
         } else if (node->kind == FQ_AST_INLINE_FRAGMENT) {
             const fq_ast_inline_fragment *fragment
                 = (const fq_ast_inline_fragment *)node;
@@ -153,6 +169,8 @@ walk_set(fq_plan_walk *walk, const fq_ast_selection_set *set)
         total.n_fields = add_saturating(total.n_fields, cost.n_fields);
         if (cost.depth > total.depth)
             total.depth = cost.depth;
+        total.has_schema |= cost.has_schema;
+        total.has_data |= cost.has_data;
     }
     return total;
 }
@@ -182,6 +200,8 @@ plan_walk(fq_plan *plan, const fq_document_limits *limits,
     if (walk.fragments == NULL)
         return FQ_ERR_NOMEM;
     fq_cost cost = walk_set(&walk, plan->operation->selection_set);
+    plan->asks_schema = cost.has_schema;
+    plan->asks_data = cost.has_data;
     if (limits == NULL)
         return FQ_OK;
     if (limits->max_depth > 0 && cost.depth > limits->max_depth)
@@ -438,6 +458,18 @@ fq_operation_type
 fq_plan_operation_type(const fq_plan *plan)
 {
     return plan->operation->type;
+}
+
+bool
+fq_plan_asks_schema(const fq_plan *plan)
+{
+    return plan->asks_schema;
+}
+
+bool
+fq_plan_asks_data(const fq_plan *plan)
+{
+    return plan->asks_data;
 }
 
 fq_str

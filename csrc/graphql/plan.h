@@ -66,6 +66,13 @@ fq_plan_unref(fq_plan *plan);
 fq_operation_type
 fq_plan_operation_type(const fq_plan *plan);
 
+/* Whether the root of a validated plan asks for the schema, by __schema or
+ * __type, and whether it asks for anything but that and __typename. */
+bool
+fq_plan_asks_schema(const fq_plan *plan);
+bool
+fq_plan_asks_data(const fq_plan *plan);
+
 /* The name of the single root field, and the key it has in responses. Valid
  * for subscriptions. They live as long as the plan. */
 fq_str

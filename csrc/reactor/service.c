@@ -218,6 +218,14 @@ fq_service_set_execute(fq_service *service, uint64_t token)
 }
 
 void
+fq_service_set_introspect(fq_service *service, fq_introspect introspect,
+                          uint64_t token)
+{
+    service->introspect = introspect;
+    service->introspect_token = token;
+}
+
+void
 fq_service_steal_persisted(fq_service *service, fq_persisted *persisted)
 {
     FQ_CHECK(service->persisted == NULL);

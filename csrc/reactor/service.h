@@ -54,6 +54,19 @@ fq_service_unref(fq_service *service);
 void
 fq_service_set_execute(fq_service *service, uint64_t token);
 
+/* What becomes of queries that ask for the schema. FQ_INTROSPECT_BY: those
+ * that ask for nothing else go to Python with |token|, not to who executes. To
+ * be called before the first session is opened. */
+typedef enum fq_introspect {
+    FQ_INTROSPECT_EXECUTE, /* queries like others; before any call */
+    FQ_INTROSPECT_BY,
+    FQ_INTROSPECT_REFUSE,
+} fq_introspect;
+
+void
+fq_service_set_introspect(fq_service *service, fq_introspect introspect,
+                          uint64_t token);
+
 /* What clients may name by hash; stolen. To be called before the first
  * session is opened, once. */
 void

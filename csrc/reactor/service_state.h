@@ -34,7 +34,10 @@ struct fq_service {
     fq_publisher *publisher; /* one reference */
     fq_limits limits;
     bool has_init_hook;
-    uint64_t execute_token;  /* of queries and mutations; 0: nobody's */
+    uint64_t execute_token;    /* of queries and mutations; 0: nobody's */
+    uint64_t introspect_token; /* of queries for the schema, if |introspect|
+                                * says so */
+    fq_introspect introspect;
     fq_persisted *persisted; /* or NULL */
     fq_metrics metrics;      /* any thread reads */
     /* reactor only from here */

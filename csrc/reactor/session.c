@@ -213,14 +213,32 @@ tell_unhandled(session *self)
         fq_call_free(call);
 }
 
+/* Finds who executes |plan|, a query or mutation; *ptoken is 0 for nobody. */
+static fq_status
+find_executor(const fq_service *service, const fq_plan *plan, uint64_t *ptoken,
+              fq_gql_errors *errors)
+{
+    *ptoken = service->execute_token;
+    if (fq_plan_operation_type(plan) != FQ_OPERATION_QUERY)
+        return FQ_OK;
+    if (service->introspect == FQ_INTROSPECT_REFUSE
+        && fq_plan_asks_schema(plan)) {
+        fq_gql_errors_add(errors, "FORBIDDEN",
+                          "Introspection is not allowed here.");
+        return FQ_ERR_INVALID;
+    }
+    if (service->introspect == FQ_INTROSPECT_BY && !fq_plan_asks_data(plan))
+        *ptoken = service->introspect_token;
+    return FQ_OK;
+}
+
 /* Hands a query or mutation to Python. */
 static fq_status
-start_execution(session *self, operation *operation,
+start_execution(session *self, operation *operation, uint64_t token,
                 const fq_execute_request *request)
 {
     fq_sub_id id = (fq_sub_id)++self->n_executions << 32 | EXECUTION_SLOT;
-    fq_status status = fq_execute_call_send(self->port, request,
-                                            self->service->execute_token, id);
+    fq_status status = fq_execute_call_send(self->port, request, token, id);
     if (status != FQ_OK)
         return status;
     operation->execution_id = id;
@@ -262,15 +280,21 @@ start_operation(session *self, operation *operation,
     if (status != FQ_OK)
         return status;
     args.plan = plan;
+    uint64_t token = 0;
     bool is_subscription = fq_plan_operation_type(plan)
                            == FQ_OPERATION_SUBSCRIPTION;
-    if (!is_subscription && service->execute_token == 0)
-        tell_unhandled(self);
-    if (is_subscription || service->execute_token == 0)
+    if (!is_subscription)
+        status = find_executor(service, plan, &token, errors);
+    if (status != FQ_OK) {
+        FQ_METRIC_ADD(&service->metrics, refused_introspection, 1);
+    } else if (token != 0) {
+        status = start_execution(self, operation, token, request);
+    } else {
+        if (!is_subscription)
+            tell_unhandled(self);
         status = start_subscription(self, operation, &args, errors,
                                     pis_request_error);
-    else
-        status = start_execution(self, operation, request);
+    }
     fq_plan_unref(plan);
     return status;
 }

@@ -520,6 +520,54 @@ test_plan_cache_bounds_its_bytes(void **state)
     fq_test_body(body_cache_bytes, NULL);
 }
 
+/* ── what is asked ── */
+
+static const struct {
+    const char *query;
+    bool asks_schema;
+    bool asks_data;
+} asking[] = {
+    {"{__typename}", false, false},
+    {"{__schema{types{name}}}", true, false},
+    {"{x:__type(name:\"T\"){a}}", true, false},
+    {"{a}", false, true},
+    {"{a{__schema}}", false, true},
+    {"{__schema{a} b}", true, true},
+    {"{...F}fragment F on T{...{__type}}", true, false},
+    {"{__schema{a}...F}fragment F on T{...G}fragment G on T{__type b}", true,
+     true},
+    {"mutation{a}", false, true},
+};
+
+static fq_status
+body_asking(void *arg)
+{
+    (void)arg;
+    fq_status status = FQ_OK;
+    for (size_t i = 0; i < sizeof(asking) / sizeof(*asking) && status == FQ_OK;
+         i++) {
+        fq_plan *plan = NULL;
+        fq_gql_errors errors;
+        fq_gql_errors_init(&errors);
+        status = compile_plan(fq_str_of(asking[i].query), no_name(), false,
+                              NULL, &plan, &errors);
+        if (status == FQ_OK) {
+            assert_int_equal(fq_plan_asks_schema(plan), asking[i].asks_schema);
+            assert_int_equal(fq_plan_asks_data(plan), asking[i].asks_data);
+        }
+        fq_plan_unref(plan);
+        fq_gql_errors_fini(&errors);
+    }
+    return status;
+}
+
+static void
+test_plan_knows_whether_it_asks_for_the_schema(void **state)
+{
+    (void)state;
+    fq_test_body(body_asking, NULL);
+}
+
 int
 main(void)
 {
@@ -532,6 +580,7 @@ main(void)
         FQ_TEST(test_plan_bounds_shared_variants),
         FQ_TEST(test_plan_refuses_undecided_conditions),
         FQ_TEST(test_plan_writes_root_errors),
+        FQ_TEST(test_plan_knows_whether_it_asks_for_the_schema),
         FQ_TEST(test_plan_cache_keeps_the_recent),
         FQ_TEST(test_plan_cache_bounds_its_bytes),
     };

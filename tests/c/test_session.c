@@ -807,6 +807,47 @@ test_session_validates_before_it_executes(void **state)
     world_close(&world);
 }
 
+#define INTROSPECT_QUERY                                                      \
+    "{\"id\":\"i\",\"type\":\"subscribe\",\"payload\":{\"query\":"            \
+    "\"{ __schema { types { name } } }\"}}"
+
+static void
+test_session_knows_who_tells_the_schema(void **state)
+{
+    (void)state;
+    world world;
+    client client;
+    world_open(&world, &fq_limits_default);
+    fq_service_set_introspect(world.service, FQ_INTROSPECT_BY, 5);
+    client_open(&client, &world);
+    client_send(&client, INIT);
+    client_expect(&client, ACK);
+    client_send(&client, INTROSPECT_QUERY);
+    fq_call *call = client_expect_call(&client, FQ_CALL_EXECUTE);
+    assert_int_equal(call->token, 5);
+    answer(call, FQ_ANSWER_VALUE, "{\"data\":1}");
+    client_expect(&client, "{\"id\":\"i\",\"type\":\"next\",\"payload\":"
+                           "{\"data\":1}}");
+    client_expect(&client, "{\"id\":\"i\",\"type\":\"complete\"}");
+    client_close(&client);
+    world_close(&world);
+
+    world_open(&world, &fq_limits_default);
+    fq_service_set_execute(world.service, EXECUTE_TOKEN);
+    fq_service_set_introspect(world.service, FQ_INTROSPECT_REFUSE, 0);
+    client_open(&client, &world);
+    client_send(&client, INIT);
+    client_expect(&client, ACK);
+    client_send(&client, INTROSPECT_QUERY);
+    client_expect(&client,
+                  "{\"id\":\"i\",\"type\":\"error\",\"payload\":[{\"message\":"
+                  "\"Introspection is not allowed here.\",\"extensions\":"
+                  "{\"code\":\"FORBIDDEN\"}}]}");
+    assert_int_equal(metric(&world, "refused_introspection"), 1);
+    client_close(&client);
+    world_close(&world);
+}
+
 static void
 test_session_tells_once_that_nothing_executes(void **state)
 {
@@ -977,6 +1018,7 @@ main(void)
         FQ_TEST(test_session_hands_queries_to_a_handler),
         FQ_TEST(test_session_cancels_an_execution),
         FQ_TEST(test_session_validates_before_it_executes),
+        FQ_TEST(test_session_knows_who_tells_the_schema),
         FQ_TEST(test_session_tells_once_that_nothing_executes),
         FQ_TEST(test_session_knows_persisted_operations),
         FQ_TEST(test_session_survives_without_memory),
