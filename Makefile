@@ -120,7 +120,7 @@ fuzz: system-fuzz build/.stamp-deps ## fuzz the GraphQL front end, 10 minutes pe
 	@$(MAKE) --no-print-directory -C tests/fuzz -j$(JOBS) run
 
 bench: test-setup ## run the benches
-	@for bench in $(filter-out benches/_%,$(wildcard benches/*.py)); do \
+	@for bench in benches/fanout.py $(wildcard benches/bench_*.py); do \
 	    echo "bench: $$bench"; $(PY) $$bench || exit 1; done
 
 # -- checks of the source ---------------------------------------------------
