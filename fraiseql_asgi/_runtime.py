@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from fraiseql_asgi import _lifecycle
 from fraiseql_asgi._core import EventBus, Resolver, Service
+from fraiseql_asgi._schema import check_declared, check_fields
 from fraiseql_asgi.config import EventBusConfig, Limits
 from fraiseql_asgi.errors import ClosedError, ConfigError
 from fraiseql_asgi.subscription import Field
@@ -39,6 +40,8 @@ class Runtime:
         handler: Resolver | None = None,
         persisted: dict[str, str] | None = None,
         only_persisted: bool = False,
+        schema: str | None = None,
+        serve_undeclared: bool = False,
     ) -> None:
         self.bus = bus
         self.limits = limits
@@ -48,6 +51,9 @@ class Runtime:
         self.handler = handler
         self.persisted = persisted
         self.only_persisted = only_persisted
+        #: SDL; None: schemaless.
+        self.schema = schema
+        self.serve_undeclared = serve_undeclared
         self.fields: dict[str, Field] = {}
         #: Called in a forked child, and before the engine goes.
         self.on_fork: list[Callable[[], None]] = []
@@ -63,6 +69,8 @@ class Runtime:
             if field.name in self.fields:
                 raise ConfigError(f"subscription field {field.name!r} is declared twice")
             if self._service is not None:
+                if self.schema is not None:
+                    check_declared(self.schema, [field.name])
                 self._add(self._service, field)
             self.fields[field.name] = field
 
@@ -95,6 +103,8 @@ class Runtime:
         if self._service is not None and not self._service.is_open:
             self._forget()
         if self._service is None:
+            if self.schema is not None:
+                check_fields(self.schema, self.fields, self.serve_undeclared)
             bus = self.bus if isinstance(self.bus, EventBus) else self._make_bus(self.bus)
             service = Service(
                 bus,
@@ -105,6 +115,8 @@ class Runtime:
                 has_init_hook=self.handler is not None
                 or any(map(_shows_params, self.fields.values())),
             )
+            if self.schema is not None:
+                service.serve_schema(self.schema, self.serve_undeclared)
             if self.handler is not None:
                 service.execute_with(self.handler)
             if self.persisted is not None:

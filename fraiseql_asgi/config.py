@@ -8,7 +8,6 @@ anything.
 from __future__ import annotations
 
 import dataclasses
-import os
 import re
 from typing import Any, TypeAlias
 
@@ -16,7 +15,7 @@ from fraiseql_asgi import _lifecycle
 from fraiseql_asgi._core import EventBus
 from fraiseql_asgi.errors import ConfigError
 
-__all__ = ["BusSetting", "EventBusConfig", "Limits", "as_bus_config", "check_schema"]
+__all__ = ["BusSetting", "EventBusConfig", "Limits", "as_bus_config"]
 
 #: The buses this version has, as a user names them.
 _BUSES = {"memory": "memory://"}
@@ -112,26 +111,6 @@ def _redacted(url: str) -> str:
     """`url` without its password, wherever one is customary."""
     url = re.sub(r"(://[^:/?#]*):.*@", r"\1:***@", url)
     return re.sub(r"(?i)(passw(?:or)?d=)[^&\s]*", r"\1***", url)
-
-
-def check_schema(schema: object) -> None:
-    """Accept None, say clearly why anything else cannot be served.
-
-    Raises:
-        ConfigError: a path that does not exist, or a schema at all.
-    """
-    if schema is None:
-        return
-    text = os.fspath(schema) if isinstance(schema, os.PathLike) else schema
-    is_path = isinstance(schema, os.PathLike) or (
-        isinstance(text, str) and text.strip() != "" and not re.search(r"[{}\n\"#]|\s\w", text)
-    )
-    if is_path and not os.path.exists(text):  # type: ignore[arg-type]
-        raise ConfigError(f"the schema file {text!r} does not exist", setting="schema")
-    raise ConfigError(
-        "this version serves without a schema only: leave out schema= (schemas come next)",
-        setting="schema",
-    )
 
 
 _MAX_COUNT = 2**31 - 1

@@ -12,7 +12,8 @@ import traceback
 from collections.abc import Mapping
 from typing import Any
 
-from fraiseql_asgi.config import EventBusConfig, Limits, check_schema
+from fraiseql_asgi._schema import read_schema
+from fraiseql_asgi.config import EventBusConfig, Limits
 from fraiseql_asgi.errors import ConfigError
 from fraiseql_asgi.manager import SubscriptionManager
 from fraiseql_asgi.subscription import defaults
@@ -30,6 +31,8 @@ class Settings:
 
     bus: EventBusConfig
     module: str | None
+    #: SDL.
+    schema: str | None
     limits: Limits
     #: Whether nothing was set.
     is_default: bool
@@ -54,10 +57,10 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         for name, field in limits.items()
         if name in given
     }
-    check_schema(given.get(f"{PREFIX}SCHEMA") or None)
     return Settings(
         bus=EventBusConfig.from_url(given.get(f"{PREFIX}BUS") or "memory://"),
         module=given.get(f"{PREFIX}MODULE") or None,
+        schema=read_schema(given.get(f"{PREFIX}SCHEMA") or None, f"{PREFIX}SCHEMA"),
         limits=Limits(**numbers),
         is_default=not given,
     )
@@ -78,7 +81,7 @@ class DefaultApp(SubscriptionManager):
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(serve_undeclared=True)
         self._is_prepared = False
         defaults.pass_on(self)
 
@@ -88,6 +91,7 @@ class DefaultApp(SubscriptionManager):
         settings = read_settings(os.environ)
         self._runtime.bus = settings.bus
         self._runtime.limits = settings.limits
+        self._runtime.schema = settings.schema
         if settings.module is not None:
             _import(settings.module)
         if settings.is_default:

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from fraiseql_asgi._core import ASGIApp, Event, EventBus, Publication, Service
 from fraiseql_asgi._runtime import Runtime
+from fraiseql_asgi._schema import read_schema
 from fraiseql_asgi.config import (
     EventBusConfig,
     Limits,
     as_bus_config,
-    check_schema,
     check_seconds,
 )
 from fraiseql_asgi.errors import ClosedError, ConfigError, FraiseQLError, PublishTimeout
@@ -51,7 +51,12 @@ class SubscriptionManager(Declaring):
     Args:
         event_bus_config: the bus: `memory://`, an `EventBusConfig`, or an
             `EventBus` shared with others.
-        schema: None: subscriptions are served without a schema.
+        schema: what clients may ask for: SDL text, the path of a file with it,
+            or a schema of graphql-core, Strawberry or Ariadne. None:
+            subscriptions are served without a schema.
+        serve_undeclared: serve also the subscription fields of the schema that
+            nobody declared, with the defaults. Otherwise such fields keep the
+            manager from starting.
         execute_handler: executes queries and mutations: `(payload, context)`,
             sync or async, returns the response, a dict. `fraiseql_asgi.execute`
             has ready-made ones. None: clients are refused them.
@@ -85,6 +90,7 @@ class SubscriptionManager(Declaring):
         event_bus_config: str | EventBusConfig | EventBus = "memory://",
         *,
         schema: object = None,
+        serve_undeclared: bool = False,
         execute_handler: Callable[..., Any] | None = None,
         persisted: PersistedSetting | None = None,
         only_persisted: bool = False,
@@ -94,7 +100,6 @@ class SubscriptionManager(Declaring):
         resolver_timeout: float = 30.0,
         publish_timeout: float = 5.0,
     ) -> None:
-        check_schema(schema)
         if limits is not None and not isinstance(limits, Limits):
             raise TypeError(f"limits must be a Limits, not {type(limits).__name__}")
         if only_persisted and persisted is None:
@@ -110,6 +115,8 @@ class SubscriptionManager(Declaring):
             handler=None if execute_handler is None else make_handler(execute_handler),
             persisted=None if persisted is None else load_persisted(persisted),
             only_persisted=bool(only_persisted),
+            schema=read_schema(schema),
+            serve_undeclared=bool(serve_undeclared),
         )
         self._executor = SubscriptionExecutor._of(self._runtime)
         self._apps: list[ASGIApp] = []

@@ -30,6 +30,7 @@
     X(resolver_task)                                                          \
     X(source)                                                                 \
     X(service_object)                                                         \
+    X(service_schema)                                                         \
     X(feed)
 
 #define FQ_PART_DECLARE(part)                                                 \

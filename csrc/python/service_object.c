@@ -748,7 +748,15 @@ PyDoc_STRVAR(
     "the running loop. `channels` is a tuple of names, or None: the root "
     "field's.");
 
+PyDoc_STRVAR(serve_schema_doc,
+             "serve_schema($self, sdl, serve_undeclared, /)\n--\n\n"
+             "Check documents against a schema from now on; serve what "
+             "nobody declared of it,\n"
+             "or refuse it.");
+
 static PyMethodDef service_methods[] = {
+    {"serve_schema", (PyCFunction)fq_service_object_serve_schema, METH_VARARGS,
+     serve_schema_doc},
     {"field_add", (PyCFunction)service_field_add, METH_VARARGS, field_add_doc},
     {"execute_with", (PyCFunction)service_execute_with, METH_O,
      execute_with_doc},

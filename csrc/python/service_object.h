@@ -46,6 +46,10 @@ fq_service_object_drop_resolver(fq_service_object *self, uint64_t token);
 PyObject *
 fq_service_object_get_resolver(fq_service_object *self, uint64_t token);
 
+/* The method serve_schema(sdl, serve_undeclared), in service_schema.c. */
+PyObject *
+fq_service_object_serve_schema(fq_service_object *self, PyObject *args);
+
 /* "field" or "data". Returns 0, or -1 with a ValueError. */
 int
 fq_service_object_read_returns(PyObject *returns, fq_returns *preturns);

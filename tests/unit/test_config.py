@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import dataclasses
-import pathlib
 from typing import Any
 
 import pytest
@@ -102,26 +101,6 @@ def test_a_limit_out_of_range_is_named(limit: dict[str, Any], error: str) -> Non
 def test_a_limit_of_the_wrong_type_is_named(value: Any) -> None:
     with pytest.raises(TypeError, match="queue_max_items must be an int"):
         Limits(queue_max_items=value)
-
-
-def test_a_missing_schema_file_is_named(tmp_path: pathlib.Path) -> None:
-    for schema in (tmp_path / "none.graphql", str(tmp_path / "none.graphql"), "none.graphql"):
-        with pytest.raises(ConfigError, match=r"none\.graphql' does not exist") as caught:
-            SubscriptionManager(schema=schema)
-        assert caught.value.setting == "schema"
-
-
-@pytest.mark.parametrize("schema", ["type Query { a: Int }", "scalar Date", "", object()])
-def test_a_schema_is_refused_with_the_reason(schema: object) -> None:
-    with pytest.raises(ConfigError, match="without a schema only"):
-        SubscriptionManager(schema=schema)
-
-
-def test_a_schema_file_that_exists_is_refused_with_the_reason(tmp_path: pathlib.Path) -> None:
-    path = tmp_path / "schema.graphql"
-    path.write_text("type Query { a: Int }")
-    with pytest.raises(ConfigError, match="without a schema only"):
-        SubscriptionManager(schema=path)
 
 
 @pytest.mark.parametrize("name", ["resolver_timeout", "publish_timeout"])

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/* Schemas between Python and a service. A service gets a schema of its own,
+ * built here from the SDL and handed over whole: its count of references is
+ * the reactor's from then on. Thread: loop (holds the GIL; building releases
+ * it). */
+#include "python/state.h"
+
+#include "graphql/schema.h"
+#include "python/convert.h"
+#include "python/errors.h"
+#include "python/graphql_common.h"
+#include "python/parts.h"
+#include "python/service_object.h"
+
+PyObject *
+fq_service_object_serve_schema(fq_service_object *self, PyObject *args)
+{
+    fq_state *state = fq_state_of((PyObject *)self);
+    PyObject *sdl;
+    fq_str text;
+    int serve_undeclared;
+    if (!PyArg_ParseTuple(args, "Op:serve_schema", &sdl, &serve_undeclared)
+        || fq_convert_peek_str(sdl, "sdl", &text) < 0)
+        return NULL;
+    /* Says what is wrong with it, if something is. */
+    fq_schema *cached = fq_graphql_schema(state, sdl);
+    if (cached == NULL)
+        return NULL;
+    fq_schema_unref(cached);
+    fq_service *service = fq_service_object_peek((PyObject *)self);
+    if (service == NULL)
+        return NULL;
+    fq_schema *schema;
+    fq_gql_errors errors;
+    fq_gql_errors_init(&errors);
+    fq_service_ref(service);
+    fq_status status;
+    Py_BEGIN_ALLOW_THREADS
+    status = fq_schema_build(text, &schema, &errors);
+    if (status == FQ_OK)
+        status = fq_service_steal_schema(service, schema, serve_undeclared);
+    Py_END_ALLOW_THREADS
+    fq_service_unref(service);
+    fq_gql_errors_fini(&errors);
+    if (status != FQ_OK)
+        return fq_errors_raise(state, status, NULL);
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(schema_fields_doc,
+             "schema_fields(sdl, /)\n--\n\n"
+             "The names of a schema's subscription fields, in order; a "
+             "ConfigError if it is none.\n"
+             "Private.");
+
+static PyObject *
+schema_fields(PyObject *module, PyObject *sdl)
+{
+    fq_schema *schema = fq_graphql_schema(fq_state_of_module(module), sdl);
+    if (schema == NULL)
+        return NULL;
+    const fq_type *root = schema->roots[FQ_OPERATION_SUBSCRIPTION];
+    uint32_t n_fields = root != NULL ? root->n_members : 0;
+    PyObject *names = PyList_New(n_fields);
+    for (uint32_t i = 0; names != NULL && i < n_fields; i++) {
+        PyObject *name = fq_convert_str(root->fields[i].name);
+        if (name == NULL)
+            Py_CLEAR(names);
+        else
+            PyList_SET_ITEM(names, i, name);
+    }
+    fq_schema_unref(schema);
+    return names;
+}
+
+static PyMethodDef schema_functions[] = {
+    {"schema_fields", schema_fields, METH_O, schema_fields_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+int
+fq_service_schema_init(PyObject *module, fq_state *Py_UNUSED(state))
+{
+    return PyModule_AddFunctions(module, schema_functions);
+}
