@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from fraiseql_asgi import _lifecycle
 from fraiseql_asgi._core import EventBus, Resolver, Service
+from fraiseql_asgi._introspection import make_introspect
 from fraiseql_asgi._schema import check_declared, check_fields
 from fraiseql_asgi.config import EventBusConfig, Limits
 from fraiseql_asgi.errors import ClosedError, ConfigError
@@ -40,6 +41,7 @@ class Runtime:
         handler: Resolver | None = None,
         persisted: dict[str, str] | None = None,
         only_persisted: bool = False,
+        introspection: bool = True,
         schema: str | None = None,
         serve_undeclared: bool = False,
     ) -> None:
@@ -51,6 +53,7 @@ class Runtime:
         self.handler = handler
         self.persisted = persisted
         self.only_persisted = only_persisted
+        self.introspection = introspection
         #: SDL; None: schemaless.
         self.schema = schema
         self.serve_undeclared = serve_undeclared
@@ -119,6 +122,10 @@ class Runtime:
                 service.serve_schema(self.schema, self.serve_undeclared)
             if self.handler is not None:
                 service.execute_with(self.handler)
+            if not self.introspection:
+                service.introspect_with(None)
+            elif self.schema is not None:
+                service.introspect_with(make_introspect(self.schema))
             if self.persisted is not None:
                 service.persist(self.persisted, self.only_persisted)
             for field in self.fields.values():

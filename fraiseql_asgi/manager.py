@@ -63,6 +63,9 @@ class SubscriptionManager(Declaring):
         persisted: documents that clients may name by hash: a mapping from
             SHA-256 to text, or the path of a JSON file.
         only_persisted: refuse everything else.
+        introspection: answer queries that ask for the schema, and nothing else,
+            from `schema` (which takes the extra `introspection`). False: refuse
+            all that ask for it.
         limits: what clients, events and documents may use.
         path: answer here only, `"/graphql"`; None: wherever it is asked.
         debug: tell clients the text of exceptions.
@@ -94,6 +97,7 @@ class SubscriptionManager(Declaring):
         execute_handler: Callable[..., Any] | None = None,
         persisted: PersistedSetting | None = None,
         only_persisted: bool = False,
+        introspection: bool = True,
         limits: Limits | None = None,
         path: str | None = None,
         debug: bool = False,
@@ -115,6 +119,7 @@ class SubscriptionManager(Declaring):
             handler=None if execute_handler is None else make_handler(execute_handler),
             persisted=None if persisted is None else load_persisted(persisted),
             only_persisted=bool(only_persisted),
+            introspection=bool(introspection),
             schema=read_schema(schema),
             serve_undeclared=bool(serve_undeclared),
         )

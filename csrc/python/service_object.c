@@ -460,6 +460,21 @@ service_field_add(fq_service_object *self, PyObject *args)
 
 /* ── queries and mutations ── */
 
+/* The token of |handler|, a Resolver that is one; 0 with an exception. */
+static uint64_t
+add_handler(fq_service_object *self, PyObject *handler)
+{
+    fq_state *state = fq_state_of((PyObject *)self);
+    uint64_t token;
+    if (!PyObject_TypeCheck(handler, state->resolver_type)
+        || !((fq_resolver *)handler)->is_handler) {
+        PyErr_SetString(PyExc_TypeError, "handler must be a handler");
+        return 0;
+    }
+    fq_service_object_add_resolver(self, handler, &token);
+    return token;
+}
+
 PyDoc_STRVAR(execute_with_doc,
              "execute_with($self, handler, /)\n--\n\n"
              "Let a Resolver that is a handler execute queries and "
@@ -469,18 +484,34 @@ PyDoc_STRVAR(execute_with_doc,
 static PyObject *
 service_execute_with(fq_service_object *self, PyObject *handler)
 {
-    fq_state *state = fq_state_of((PyObject *)self);
-    if (!PyObject_TypeCheck(handler, state->resolver_type)
-        || !((fq_resolver *)handler)->is_handler) {
-        PyErr_SetString(PyExc_TypeError, "handler must be a handler");
-        return NULL;
-    }
     fq_service *service = fq_service_object_peek((PyObject *)self);
-    uint64_t token;
-    if (service == NULL
-        || fq_service_object_add_resolver(self, handler, &token) < 0)
+    uint64_t token = service == NULL ? 0 : add_handler(self, handler);
+    if (token == 0)
         return NULL;
     fq_service_set_execute(service, token);
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(introspect_with_doc,
+             "introspect_with($self, handler, /)\n--\n\n"
+             "Let a handler answer queries for the schema; None: refuse them. "
+             "To be called\n"
+             "before there are connections.");
+
+static PyObject *
+service_introspect_with(fq_service_object *self, PyObject *handler)
+{
+    fq_service *service = fq_service_object_peek((PyObject *)self);
+    if (service == NULL)
+        return NULL;
+    if (handler == Py_None) {
+        fq_service_set_introspect(service, FQ_INTROSPECT_REFUSE, 0);
+        Py_RETURN_NONE;
+    }
+    uint64_t token = add_handler(self, handler);
+    if (token == 0)
+        return NULL;
+    fq_service_set_introspect(service, FQ_INTROSPECT_BY, token);
     Py_RETURN_NONE;
 }
 
@@ -760,6 +791,8 @@ static PyMethodDef service_methods[] = {
     {"field_add", (PyCFunction)service_field_add, METH_VARARGS, field_add_doc},
     {"execute_with", (PyCFunction)service_execute_with, METH_O,
      execute_with_doc},
+    {"introspect_with", (PyCFunction)service_introspect_with, METH_O,
+     introspect_with_doc},
     {"persist", (PyCFunction)service_persist, METH_VARARGS, persist_doc},
     {"publish", (PyCFunction)(void (*)(void))service_publish, METH_FASTCALL,
      publish_doc},
