@@ -7,10 +7,13 @@
  * take, the task gets the waker; what they wait for, and news of the port,
  * wake it. A phase says what a message received and a message sent lead to:
  *
- *   NEW > CONNECTING > STARTING > ACCEPTING > OPEN > CLOSING > ENDING > ENDED
- *             |                                         ^
- *             +--- no subprotocol: > REJECTING ---------+
+ *   NEW > CONNECTING > STARTING > ACCEPTING > OPEN > LEAVING > CLOSING
+ *             |                                         ^          v
+ *             +--- no subprotocol: > REJECTING ---------+        ENDING > ENDED
  *             +--- not here, or closed: ----------------+
+ *
+ * Before the close is sent, the pending receive() is cancelled (LEAVING): with
+ * one pending, granian 2.8 sends no close frame.
  *
  * Everything that ends the connection goes through websocket_end(), which
  * disconnects the port at once, cancels what is suspended, and lets it finish
@@ -65,11 +68,13 @@ struct fq_websocket {
     PyObject *start; /* gives the Service, or NULL */
     PyObject *receive;
     PyObject *send;
+    PyObject *farewell; /* LEAVING: the close to be sent */
     PyObject *outcome;  /* ENDING: what to raise, or NULL */
     bool is_running;    /* inside a step */
     bool has_news;      /* the port may have something to take */
     bool is_paused;     /* receive no more until the port may */
     bool is_cancelling; /* a cancellation went on to |out| */
+    bool is_waiting_in; /* LEAVING: for |in| to see its cancellation */
 };
 
 static const websocket_phase phase_new;
@@ -78,6 +83,7 @@ static const websocket_phase phase_starting;
 static const websocket_phase phase_accepting;
 static const websocket_phase phase_rejecting;
 static const websocket_phase phase_open;
+static const websocket_phase phase_leaving;
 static const websocket_phase phase_closing;
 static const websocket_phase phase_ending;
 static const websocket_phase phase_ended;
@@ -205,6 +211,7 @@ websocket_release(fq_websocket *self)
     Py_CLEAR(self->start);
     Py_CLEAR(self->receive);
     Py_CLEAR(self->send);
+    Py_CLEAR(self->farewell);
 }
 
 /* Everything has ended: returns None, or raises the outcome. */
@@ -241,11 +248,29 @@ begin_send(fq_websocket *self, PyObject *message)
     return status;
 }
 
+/* Leaves, with |close| as the last word. */
 static int
 begin_close(fq_websocket *self, const fq_close *close)
 {
+    self->phase = &phase_leaving;
+    self->farewell = fq_asgi_message_close(self->state, close);
+    if (self->farewell == NULL)
+        return -1;
+    self->is_waiting_in = self->in.state != FQ_DRIVE_IDLE;
+    cancel_drive(self, &self->in, Py_None);
+    return 0;
+}
+
+/* A receive() that goes on in spite of its cancellation is not waited for. */
+static int
+leaving_send_next(fq_websocket *self)
+{
+    if (self->is_waiting_in)
+        return 0;
+    PyObject *message = self->farewell;
+    self->farewell = NULL;
     self->phase = &phase_closing;
-    return begin_send(self, fq_asgi_message_close(self->state, close));
+    return begin_send(self, message);
 }
 
 static int
@@ -411,7 +436,7 @@ open_received(fq_websocket *self, PyObject *message)
         return -1;
     }
     /* The reactor is gone, as in a forked child: the client comes back. */
-    if (status != FQ_OK && self->out.state == FQ_DRIVE_IDLE)
+    if (status != FQ_OK)
         return begin_close_with(self, CODE_RESTART, FQ_STR_LIT(""));
     return 0;
 }
@@ -461,6 +486,8 @@ static const websocket_phase phase_rejecting = {false, ignore_received,
                                                 rejecting_sent, NULL};
 static const websocket_phase phase_open = {true, open_received, ignore_sent,
                                            open_send_next};
+static const websocket_phase phase_leaving = {false, closing_received,
+                                              ignore_sent, leaving_send_next};
 static const websocket_phase phase_closing = {false, closing_received,
                                               closing_sent, NULL};
 static const websocket_phase phase_ending = {false, ignore_received,
@@ -550,11 +577,14 @@ in_raised(fq_websocket *self)
 {
     PyObject *exception = take_exception();
     bool is_cancelled = is_cancellation(self, exception);
-    if (self->phase == &phase_ending) {
+    if (self->phase == &phase_ending || self->phase == &phase_leaving
+        || self->phase == &phase_closing) {
+        /* Cancelled by us, or of no more interest. */
         if (is_cancelled
             || PyObject_TypeCheck(exception, (PyTypeObject *)PyExc_Exception))
             Py_CLEAR(exception);
-        websocket_end(self, exception);
+        if (exception != NULL || self->phase == &phase_ending)
+            websocket_end(self, exception);
         return;
     }
     if (is_cancelled && self->out.state != FQ_DRIVE_IDLE) {
@@ -631,8 +661,10 @@ step_in(fq_websocket *self, const websocket_places *places)
         return false;
     PyObject *message;
     fq_drive_result driven = fq_drive_step(&self->in, &places->in, &message);
+    bool was_waited_for = self->is_waiting_in;
+    self->is_waiting_in = false;
     if (driven == FQ_DRIVE_BLOCKED)
-        return false;
+        return was_waited_for;
     if (driven == FQ_DRIVE_RAISED) {
         in_raised(self);
         return true;
@@ -679,6 +711,18 @@ websocket_run(fq_websocket *self, PyObject **presult)
 
 /* ── waking ── */
 
+/* What a cancellation of the task goes to, or NULL. A receive() that was
+ * cancelled before the close is of no more interest. */
+static fq_drive *
+cancelled_drive(fq_websocket *self)
+{
+    bool is_leaving = self->phase == &phase_leaving
+                      || self->phase == &phase_closing;
+    if (self->in.state != FQ_DRIVE_IDLE && !is_leaving)
+        return &self->in;
+    return self->out.state != FQ_DRIVE_IDLE ? &self->out : NULL;
+}
+
 /* The owner's side of fq_waker_cancel. */
 static int
 websocket_cancel_waiting(PyObject *owner, PyObject *msg)
@@ -691,8 +735,8 @@ websocket_cancel_waiting(PyObject *owner, PyObject *msg)
         if (self->outcome == NULL)
             return -1;
     }
-    fq_drive *drive = self->in.state != FQ_DRIVE_IDLE ? &self->in : &self->out;
-    return fq_drive_cancel(drive, self->state, msg);
+    fq_drive *drive = cancelled_drive(self);
+    return drive == NULL ? 0 : fq_drive_cancel(drive, self->state, msg);
 }
 
 static PyObject *
@@ -873,14 +917,14 @@ exception_of_args(PyObject *const *args, Py_ssize_t n_args)
 static void
 throw_into_drive(fq_websocket *self, PyObject *exception)
 {
-    fq_drive *drive = self->in.state != FQ_DRIVE_IDLE ? &self->in : &self->out;
-    bool is_cancelled = is_cancellation(self, exception);
     if (self->phase == &phase_ending)
         websocket_end(self, Py_NewRef(exception));
-    if (drive->state == FQ_DRIVE_IDLE) {
+    fq_drive *drive = cancelled_drive(self);
+    if (drive == NULL) {
         websocket_end(self, Py_NewRef(exception));
         return;
     }
+    bool is_cancelled = is_cancellation(self, exception);
     if (is_cancelled) {
         PyObject *msg = cancellation_msg(exception);
         int accepted = fq_drive_cancel(drive, self->state, msg);
@@ -997,6 +1041,7 @@ websocket_traverse(fq_websocket *self, visitproc visit, void *arg)
     Py_VISIT(self->start);
     Py_VISIT(self->receive);
     Py_VISIT(self->send);
+    Py_VISIT(self->farewell);
     Py_VISIT(self->outcome);
     return 0;
 }

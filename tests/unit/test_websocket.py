@@ -704,29 +704,114 @@ async def test_a_receive_that_swallows_a_cancellation_goes_on() -> None:
 
 @on_both_loops
 async def test_a_cancellation_at_the_end_is_seen() -> None:
-    async with serving() as (_, app):
+    """The client has left, and a send still cleans up."""
+    async with serving() as (service, app):
         started = asyncio.Event()
-        finish = asyncio.Event()
+
+        def wrap(send: Send) -> Send:
+            async def wrapped(message: Message) -> None:
+                try:
+                    await send(message)
+                except asyncio.CancelledError:
+                    started.set()
+                    await asyncio.sleep(60)
+
+            return wrapped
+
+        connection = await Connection(app, send=wrap).subscribed()
+        connection.writable.clear()
+        publish(service, {"n": 0})
+        await until(lambda: connection.n_sending == 1)
+        connection.disconnect()
+        await started.wait()
+        await until_unused(service)  # the engine has not waited
+        assert not connection.task.done()
+        assert await cancelled_with(connection, "m") == ("m",)
+
+
+@on_both_loops
+async def test_no_receive_is_pending_when_the_close_is_sent() -> None:
+    """Else granian 2.8 sends no close frame."""
+    async with serving() as (_, app):
+        pending = 0
+
+        def wrap_receive(receive: Receive) -> Receive:
+            async def wrapped() -> Message:
+                nonlocal pending
+                pending += 1
+                try:
+                    return await receive()
+                finally:
+                    pending -= 1
+
+            return wrapped
+
+        def wrap_send(send: Send) -> Send:
+            async def wrapped(message: Message) -> None:
+                if message["type"] == "websocket.close":
+                    message["pending"] = pending
+                await send(message)
+
+            return wrapped
+
+        connection = await Connection(app, send=wrap_send, receive=wrap_receive).ready()
+        connection.write("no message")
+        message = await connection.next()
+        assert (message["type"], message["pending"]) == ("websocket.close", 0)
+        await connection.ended()
+
+
+@on_both_loops
+async def test_a_receive_that_cannot_be_cancelled_holds_no_close() -> None:
+    async with serving() as (_, app):
+        swallowed = []
+
+        def wrap(receive: Receive) -> Receive:
+            async def wrapped() -> Message:
+                while True:
+                    try:
+                        return await receive()
+                    except asyncio.CancelledError:
+                        swallowed.append(connection.outgoing.qsize())
+
+            return wrapped
+
+        connection = await Connection(app, receive=wrap).ready()
+        connection.write("no message")
+        await until(lambda: len(swallowed) == 2)
+        assert swallowed == [0, 1]  # before the close and after it
+        assert (await connection.next())["code"] == 4400
+        connection.disconnect()
+        assert await connection.ended() is None
+
+
+@on_both_loops
+async def test_a_connection_can_be_cancelled_while_it_leaves() -> None:
+    async with serving() as (_, app):
+        leaving = asyncio.Event()
 
         def wrap(receive: Receive) -> Receive:
             async def wrapped() -> Message:
                 try:
                     return await receive()
                 except asyncio.CancelledError:
-                    started.set()
-                    await finish.wait()
+                    leaving.set()
+                    await asyncio.sleep(0.01)
                     raise
 
             return wrapped
 
         connection = await Connection(app, receive=wrap).ready()
+        connection.writable.clear()
         connection.write("no message")
-        assert (await connection.next())["code"] == 4400
-        await started.wait()
-        assert not connection.task.done()
-        connection.task.cancel("m")
-        await asyncio.wait([connection.task], timeout=10)
-        assert connection.task.cancelled()
+        await leaving.wait()
+        assert await cancelled_with(connection, "m") == ("m",)
+
+        connection = await Connection(app).ready()
+        connection.writable.clear()
+        connection.write("no message")
+        await until(lambda: connection.n_sending == 1)
+        assert await cancelled_with(connection, "m") == ("m",)
 
 
 @on_both_loops
