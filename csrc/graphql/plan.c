@@ -408,9 +408,10 @@ fq_plan_compile(const fq_plan_request *request,
         status = plan_walk(plan, limits, errors);
     if (status == FQ_OK) {
         plan->root = first_field(plan->operation->selection_set);
-        plan->root_def = plan->root->def;
-        if (plan->schema != NULL)
+        if (plan->schema != NULL) {
+            plan->root_def = plan->root->def;
             plan_note_arguments(plan);
+        }
     }
     return plan_finish(plan, status, pplan);
 }
