@@ -80,7 +80,7 @@ fq_loop_mailbox_is_behind(fq_state *state)
     fq_loop_mailbox *self = state->loop_mailboxes;
     while (self != NULL && !fq_loop_mailbox_is_here(self))
         self = self->next;
-    if (self == NULL || self->mailbox == NULL)
+    if (self == NULL || self->mailbox == NULL || self->pid != getpid())
         return false;
     return self->backlog != NULL || fq_mailbox_has_mail(self->mailbox);
 }
@@ -168,12 +168,13 @@ loop_mailbox_close(fq_loop_mailbox *self)
     self->mailbox = NULL;
     self->backlog = NULL;
     self->backlog_tail = &self->backlog;
-    fq_mail *left = fq_mailbox_close(mailbox);
     if (self->pid == getpid()) {
+        fq_mail *left = fq_mailbox_close(mailbox);
         mail_drop_all(backlog);
         mail_drop_all(left == NULL ? NULL : &left->item);
         fq_mailbox_unref(mailbox);
-    }
+    } else
+        fq_mailbox_abandon(mailbox);
     while (!fq_list_is_empty(&self->waits)) {
         ticket_wait *wait = FQ_CONTAINER_OF(self->waits.next, ticket_wait,
                                             link);
@@ -363,7 +364,8 @@ run_pass(fq_loop_mailbox *self)
 static PyObject *
 loop_mailbox_read(fq_loop_mailbox *self, PyObject *Py_UNUSED(ignored))
 {
-    if (self->mailbox == NULL)
+    /* What is in the socket of a parent is the parent's. */
+    if (self->mailbox == NULL || self->pid != getpid())
         Py_RETURN_NONE;
     fq_mail *mail = fq_mailbox_take(self->mailbox);
     if (mail != NULL) {

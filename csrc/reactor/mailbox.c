@@ -137,3 +137,14 @@ fq_mailbox_close(fq_mailbox *mailbox)
     mailbox->read_fd = -1;
     return item == NULL ? NULL : FQ_CONTAINER_OF(item, fq_mail, item);
 }
+
+void
+fq_mailbox_abandon(fq_mailbox *mailbox)
+{
+    if (mailbox->wake_fd >= 0)
+        close(mailbox->wake_fd);
+    if (mailbox->read_fd >= 0)
+        close(mailbox->read_fd);
+    mailbox->wake_fd = -1;
+    mailbox->read_fd = -1;
+}

@@ -52,9 +52,15 @@ fq_mailbox_take(fq_mailbox *mailbox);
 bool
 fq_mailbox_has_mail(fq_mailbox *mailbox);
 
-/* Refuses further mail, closes both descriptors (no more than close(), so it
- * is right in a forked child too) and returns what was left. Thread: loop. */
+/* Refuses further mail, closes both descriptors and returns what was left.
+ * Thread: loop. */
 fq_mail *
 fq_mailbox_close(fq_mailbox *mailbox);
+
+/* The same in a forked child, where a lock may be held for ever by a thread of
+ * the parent: closes both descriptors and nothing else. The mailbox is of no
+ * further use, not even to be unreferenced. */
+void
+fq_mailbox_abandon(fq_mailbox *mailbox);
 
 #endif
