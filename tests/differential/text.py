@@ -62,7 +62,7 @@ SCRAPS = (
     "id",
 )
 
-_TOKEN = re.compile(r'"""(?:\\"""|.|\n)*?"""|"(?:\\.|[^"\\\n\r])*"|\w+|\.\.\.|[^\w\s,]', re.S)
+_TOKEN = re.compile(r'"""(?:[^"\\]|\\"""|\\|"(?!""))*"""|"(?:\\.|[^"\\\n\r])*"|\w+|\.\.\.|[^\w\s,]')
 
 
 def join(rng: random.Random, tokens: Tokens) -> str:
