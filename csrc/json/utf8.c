@@ -21,9 +21,7 @@ utf8_sequence_len(const unsigned char *p, size_t n_left)
     /* The second byte is what excludes overlong forms, surrogates and code
      * points above U+10FFFF. */
     unsigned char lowest = first == 0xE0 ? 0xA0 : first == 0xF0 ? 0x90 : 0x80;
-    unsigned char highest = first == 0xED   ? 0x9F
-                            : first == 0xF4 ? 0x8F
-                                            : 0xBF;
+    unsigned char highest = first == 0xED ? 0x9F : first == 0xF4 ? 0x8F : 0xBF;
     if (p[1] < lowest || p[1] > highest)
         return 0;
     for (size_t i = 2; i < len; i++) {
