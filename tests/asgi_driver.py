@@ -67,6 +67,8 @@ class Connection:
         self.writable = asyncio.Event()
         self.writable.set()
         self.n_sending = 0
+        #: Of the CancelledError that the application ended with.
+        self.cancelled_args: tuple[Any, ...] | None = None
         self.scope: dict[str, Any] = {
             "type": "websocket",
             "path": path,
@@ -82,7 +84,12 @@ class Connection:
         )
 
     async def _serve(self, app: Any, receive: Any, send: Any) -> Any:
-        return await app(self.scope, receive, send)
+        try:
+            return await app(self.scope, receive, send)
+        except asyncio.CancelledError as error:
+            # Until 3.11 a task tells its waiters another one.
+            self.cancelled_args = error.args
+            raise
 
     async def _receive(self) -> Message:
         return await self.incoming.get()
