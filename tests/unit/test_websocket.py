@@ -1193,11 +1193,12 @@ async def test_an_ended_connection_leaves_no_cycle(end: str, is_waiting: bool) -
         connection = None  # type: ignore[assignment]
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-        if end != "error":  # its traceback refers to frames
+        # A traceback refers to frames; until 3.11 a cancelled task keeps one.
+        is_kept = end == "error" or (end == "cancel" and sys.version_info < (3, 11))
+        if not is_kept:
             assert ours() == []
-        if end != "error" and (end != "cancel" or sys.version_info >= (3, 11)):
             assert task() is None
-        assert sys.getrefcount(scope) < scope_refs or end == "error"
+            assert sys.getrefcount(scope) < scope_refs
         assert n_descriptors() <= descriptors
     finally:
         gc.enable()
