@@ -4,6 +4,7 @@
 #include "python/drive.h"
 
 #include "base/check.h"
+#include "python/exception.h"
 
 /* The iterator of |awaitable|, as `await` gets it. */
 static PyObject *
@@ -45,15 +46,11 @@ fq_drive_start(fq_drive *self, PyObject *awaitable)
 static bool
 take_stop_value(PyObject **presult)
 {
-    PyObject *type, *value, *traceback;
     if (!PyErr_ExceptionMatches(PyExc_StopIteration))
         return false;
-    PyErr_Fetch(&type, &value, &traceback);
-    PyErr_NormalizeException(&type, &value, &traceback);
-    *presult = Py_NewRef(((PyStopIterationObject *)value)->value);
-    Py_XDECREF(type);
-    Py_XDECREF(value);
-    Py_XDECREF(traceback);
+    PyObject *exception = fq_exception_take();
+    *presult = Py_NewRef(((PyStopIterationObject *)exception)->value);
+    Py_DECREF(exception);
     return true;
 }
 
@@ -176,14 +173,7 @@ wait_for(fq_drive *self, const fq_drive_place *place, PyObject *yielded)
 static void
 throw_current(fq_drive *self)
 {
-    PyObject *type, *value, *traceback;
-    PyErr_Fetch(&type, &value, &traceback);
-    PyErr_NormalizeException(&type, &value, &traceback);
-    if (traceback != NULL)
-        PyException_SetTraceback(value, traceback);
-    Py_XDECREF(type);
-    Py_XDECREF(traceback);
-    Py_XSETREF(self->thrown, value);
+    Py_XSETREF(self->thrown, fq_exception_take());
     self->state = FQ_DRIVE_READY;
 }
 

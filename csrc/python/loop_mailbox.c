@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/list.h"
 #include "python/errors.h"
+#include "python/exception.h"
 #include "python/port_object.h"
 #include "python/resolver.h"
 #include "reactor/call.h"
@@ -256,11 +257,7 @@ future_finish(fq_state *state, PyObject *future, fq_ticket *ticket,
         fq_errors_raise(state, ticket->status, NULL);
     PyObject *name = state->str_set_result;
     if (value == NULL) {
-        PyObject *type, *traceback;
-        PyErr_Fetch(&type, &value, &traceback);
-        PyErr_NormalizeException(&type, &value, &traceback);
-        Py_XDECREF(type);
-        Py_XDECREF(traceback);
+        value = fq_exception_take();
         name = state->str_set_exception;
     }
     PyObject *set = PyObject_CallMethodOneArg(future, name, value);

@@ -25,7 +25,6 @@ fq_waker_new(fq_state *state, PyObject *loop, PyObject *owner,
 PyObject *
 fq_waker_arm(fq_waker *self)
 {
-    FQ_CHECK(self->callback == NULL);
     self->is_blocking = 1;
     self->is_done = false;
     return Py_NewRef((PyObject *)self);

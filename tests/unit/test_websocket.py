@@ -281,6 +281,18 @@ async def test_a_queue_that_overflows_closes_1013() -> None:
 
 
 @on_both_loops
+async def test_a_close_arrives_while_receiving_is_paused() -> None:
+    """The text is more than the reactor lets wait, and more than it takes."""
+    async with serving() as (_, app):
+        for _ in range(50):
+            connection = await Connection(app).ready()
+            connection.write("x" * (3 << 20))
+            message = await connection.next()
+            assert (message["type"], message["code"]) == ("websocket.close", 1009)
+            assert await connection.ended() is None
+
+
+@on_both_loops
 async def test_a_server_that_never_waits_leaves_time_to_others() -> None:
     """As daphne does: whatever is sent is taken at once."""
     async with serving() as (service, app):
@@ -668,6 +680,32 @@ async def test_a_send_that_swallows_a_cancellation_goes_on() -> None:
         assert await connection.read_ticks(1) == [1]
         connection.write({"type": "ping"})
         assert await connection.read() == {"type": "pong"}
+        await connection.left()
+
+
+@on_both_loops
+async def test_messages_are_read_while_a_send_lingers_on_its_cancellation() -> None:
+    async with serving() as (service, app):
+
+        def wrap(send: Send) -> Send:
+            async def wrapped(message: Message) -> None:
+                while True:
+                    try:
+                        return await send(message)
+                    except asyncio.CancelledError:
+                        pass
+
+            return wrapped
+
+        connection = await Connection(app, send=wrap).subscribed()
+        connection.writable.clear()
+        publish(service, {"n": 0})
+        await until(lambda: connection.n_sending == 1)
+        connection.task.cancel()
+        connection.write({"type": "complete", "id": "1"})
+        await until(lambda: service.metrics()["subscriptions_active"] == 0)
+        connection.writable.set()
+        assert await connection.read_ticks(1) == [0]
         await connection.left()
 
 
