@@ -287,7 +287,13 @@ class Service:
     @property
     def n_feeds(self) -> int: ...
     def field_add(
-        self, name: str, channels: tuple[str, ...], resolver: Resolver | None, returns: str, /
+        self,
+        name: str,
+        channels: tuple[str, ...],
+        resolver: Resolver | None,
+        returns: str,
+        settings: dict[str, Any],
+        /,
     ) -> None: ...
     def serve_schema(self, sdl: str, serve_undeclared: bool, /) -> None: ...
     def execute_with(self, handler: Resolver, /) -> None: ...

@@ -141,7 +141,9 @@ class Runtime:
 
     @staticmethod
     def _add(service: Service, field: Field) -> None:
-        service.field_add(field.name, field.channels, field.resolver, field.returns)
+        service.field_add(
+            field.name, field.channels, field.resolver, field.returns, field.settings()
+        )
 
     def stop(self) -> None:
         """End the service and its own bus. Harmless twice."""

@@ -38,6 +38,10 @@ class Field:
     #: Who makes its values; None: the event's data is the value.
     resolver: _core.Resolver | None = None
 
+    def settings(self) -> dict[str, Any]:
+        """What else is declared of it, for the engine: only what was given."""
+        return {}
+
 
 class Declaring:
     """Something that fields can be declared on."""

@@ -20,6 +20,7 @@
 #include "engine/event_fifo.h"
 #include "engine/field.h"
 #include "engine/metrics.h"
+#include "engine/security/context.h"
 #include "graphql/errors.h"
 #include "graphql/plan.h"
 
@@ -96,7 +97,9 @@ struct fq_sub {
     bool is_pumping;    /* calls are being made below; private to engine/ */
     uint64_t token;     /* of the resolver or source */
     fq_list sink_node;  /* in sink->subs */
-    fq_rcbuf *operation_name; /* NULL: none */
+    fq_rcbuf *operation_name;     /* NULL: none */
+    fq_security_context *context; /* one reference; NULL: nobody's, to which
+                                   * no policy gives anything */
     uint64_t created_at_ns;
     /* private to engine/ */
     fq_event_fifo pending; /* events that wait for the resolver */
@@ -117,10 +120,12 @@ typedef struct fq_subscribe_args {
     fq_field_kind kind;
     fq_returns returns;
     uint64_t token;
-    const fq_str *channels; /* NULL: the declared field's, else the root
+    const fq_str *channels;       /* NULL: the declared field's, else the root
                              * field's name; none for a source. One named
                              * twice counts once */
-    size_t n_channels;      /* at most FQ_FIELD_CHANNELS_MAX */
+    size_t n_channels;            /* at most FQ_FIELD_CHANNELS_MAX */
+    fq_security_context *context; /* who subscribes; the subscription takes a
+                                   * reference. NULL: nobody */
     void *handle;
     uint64_t now_ns;
 } fq_subscribe_args;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The engine's own struct, for the files that make up the engine: engine.c
- * (assembly, subscriptions), dispatch.c (events), caller.c (resolvers and
+ * (assembly), subscribe.c (subscriptions), dispatch.c (events), caller.c (resolvers and
  * sources). Thread: reactor. */
 #ifndef FQ_ENGINE_INTERNAL_H
 #define FQ_ENGINE_INTERNAL_H

@@ -372,10 +372,8 @@ fq_service_object_get_resolver(fq_service_object *self, uint64_t token)
     return Py_XNewRef(resolver);
 }
 
-/* Waits for what the reactor was asked; |status| is that of asking. Returns 0,
- * or -1 with an exception. */
-static int
-await_answer(fq_state *state, fq_status status, fq_ticket *done)
+int
+fq_service_object_await(fq_state *state, fq_status status, fq_ticket *done)
 {
     if (status == FQ_OK) {
         int result = fq_publish_wait_ticket(done, ANSWER_TIMEOUT_NS);
@@ -386,76 +384,6 @@ await_answer(fq_state *state, fq_status status, fq_ticket *done)
     if (status != FQ_OK)
         fq_errors_raise(state, status, NULL);
     return status == FQ_OK ? 0 : -1;
-}
-
-static int
-add_field(fq_state *state, fq_service *service, const fq_field *field)
-{
-    fq_ticket *done;
-    fq_status status = fq_ticket_new(NULL, NULL, &done);
-    if (status != FQ_OK) {
-        fq_errors_raise(state, status, NULL);
-        return -1;
-    }
-    status = fq_service_field_add(service, field, done);
-    int result = await_answer(state, status, done);
-    fq_ticket_unref(done);
-    return result;
-}
-
-PyDoc_STRVAR(
-    field_add_doc,
-    "field_add($self, name, channels, resolver, returns, /)\n--\n\n"
-    "Declare a field for all who subscribe later. `channels` is a tuple of "
-    "names,\n"
-    "`resolver` a Resolver or None, `returns` \"field\" or \"data\".");
-
-static PyObject *
-service_field_add(fq_service_object *self, PyObject *args)
-{
-    fq_state *state = fq_state_of((PyObject *)self);
-    PyObject *name, *channels, *resolver, *returns;
-    if (!PyArg_ParseTuple(args, "OO!OO:field_add", &name, &PyTuple_Type,
-                          &channels, &resolver, &returns))
-        return NULL;
-    fq_service *service = fq_service_object_peek((PyObject *)self);
-    if (service == NULL)
-        return NULL;
-    fq_str names[FQ_FIELD_CHANNELS_MAX];
-    fq_field field = {
-        .kind = FQ_FIELD_EVENT,
-        .channels = names,
-        .n_channels = (size_t)PyTuple_GET_SIZE(channels),
-    };
-    if (field.n_channels > FQ_FIELD_CHANNELS_MAX) {
-        PyErr_SetString(PyExc_ValueError, "too many channels");
-        return NULL;
-    }
-    if (fq_convert_peek_str(name, "name", &field.name) < 0
-        || fq_service_object_read_returns(returns, &field.returns) < 0)
-        return NULL;
-    for (size_t i = 0; i < field.n_channels; i++) {
-        if (fq_convert_peek_str(PyTuple_GET_ITEM(channels, (Py_ssize_t)i),
-                                "channel", &names[i])
-            < 0)
-            return NULL;
-    }
-    if (resolver != Py_None) {
-        if (!PyObject_TypeCheck(resolver, state->resolver_type)) {
-            PyErr_SetString(PyExc_TypeError, "resolver must be a Resolver");
-            return NULL;
-        }
-        bool is_source = ((fq_resolver *)resolver)->is_source;
-        field.kind = is_source ? FQ_FIELD_SOURCE : FQ_FIELD_RESOLVER;
-        if (fq_service_object_add_resolver(self, resolver, &field.token) < 0)
-            return NULL;
-    }
-    if (add_field(state, service, &field) < 0) {
-        if (field.token != 0)
-            fq_service_object_drop_resolver(self, field.token);
-        return NULL;
-    }
-    Py_RETURN_NONE;
 }
 
 /* ── queries and mutations ── */
@@ -762,7 +690,7 @@ service_count(fq_service_object *self, PyObject *channel)
         return fq_errors_raise(state, status, NULL);
     PyObject *number = NULL;
     status = fq_service_count(service, name, done);
-    if (await_answer(state, status, done) == 0)
+    if (fq_service_object_await(state, status, done) == 0)
         number = PyLong_FromString(done->text->bytes, NULL, 10);
     fq_ticket_unref(done);
     return number;
@@ -785,10 +713,20 @@ PyDoc_STRVAR(serve_schema_doc,
              "nobody declared of it,\n"
              "or refuse it.");
 
+PyDoc_STRVAR(
+    field_add_doc,
+    "field_add($self, name, channels, resolver, returns, settings, /)\n--\n\n"
+    "Declare a field for all who subscribe later. `channels` is a tuple of "
+    "names,\n"
+    "`resolver` a Resolver or None, `returns` \"field\" or \"data\", "
+    "`settings` a\n"
+    "dict of whatever else is declared of it, by name.");
+
 static PyMethodDef service_methods[] = {
     {"serve_schema", (PyCFunction)fq_service_object_serve_schema, METH_VARARGS,
      serve_schema_doc},
-    {"field_add", (PyCFunction)service_field_add, METH_VARARGS, field_add_doc},
+    {"field_add", (PyCFunction)fq_service_object_field_add, METH_VARARGS,
+     field_add_doc},
     {"execute_with", (PyCFunction)service_execute_with, METH_O,
      execute_with_doc},
     {"introspect_with", (PyCFunction)service_introspect_with, METH_O,

@@ -46,6 +46,16 @@ fq_service_object_drop_resolver(fq_service_object *self, uint64_t token);
 PyObject *
 fq_service_object_get_resolver(fq_service_object *self, uint64_t token);
 
+/* The method field_add(name, channels, resolver, returns, settings), in
+ * service_field.c. */
+PyObject *
+fq_service_object_field_add(fq_service_object *self, PyObject *args);
+
+/* Waits for what the reactor was asked; |status| is that of asking. Returns 0,
+ * or -1 with an exception. */
+int
+fq_service_object_await(fq_state *state, fq_status status, fq_ticket *done);
+
 /* The method serve_schema(sdl, serve_undeclared), in service_schema.c. */
 PyObject *
 fq_service_object_serve_schema(fq_service_object *self, PyObject *args);

@@ -22,6 +22,7 @@ typedef struct feed {
     fq_rcbuf *id;        /* the subscription's, as its maker gave it */
     fq_rcbuf *head;      /* in front of every payload */
     fq_call *cancel;     /* sent or freed with the subscription */
+    fq_security_context *context; /* who it is for; one reference */
     fq_job open_job;
     /* the request, until it is opened */
     fq_ticket *done; /* one reference */
@@ -51,6 +52,7 @@ free_feed(feed *self)
     fq_rcbuf_unref(self->id);
     fq_rcbuf_unref(self->head);
     fq_call_free(self->cancel);
+    fq_security_context_unref(self->context);
     fq_service_unref(self->service);
     fq_free(self);
 }
@@ -231,6 +233,7 @@ subscribe(feed *self, fq_rcbuf **ptext)
         .channels = self->field->n_channels == 0 ? NULL
                                                  : self->field->channels,
         .n_channels = self->field->n_channels,
+        .context = self->context,
         .now_ns = fq_clock_now_ns(),
     };
     if (self->operation_name != NULL)
@@ -333,6 +336,8 @@ fq_feed_open(fq_service *service, const fq_feed_args *args,
     fq_list_init(&self->sink.subs);
     self->open_job.run = run_open;
     self->service = fq_service_ref(service);
+    self->context = fq_security_context_ref(
+        args->context != NULL ? args->context : service->anonymous);
     self->done = fq_ticket_ref(done);
     fq_port *port = NULL;
     fq_status status = copy_request(self, args);

@@ -21,6 +21,9 @@ typedef struct fq_feed_args {
     uint64_t token;
     const fq_str *channels; /* NULL: the root field's name */
     size_t n_channels;
+    fq_security_context *context; /* who it is for; NULL: as a client that
+                                   * nobody authenticated. The feed takes a
+                                   * reference */
 } fq_feed_args;
 
 /* Starts it; everything in |args| is copied. |mailbox| is where its resolver

@@ -9,6 +9,8 @@
 #include "base/clock.h"
 #include "reactor/service_state.h"
 
+static const fq_str text_anonymous = FQ_STR("anonymous");
+
 const fq_limits fq_limits_default = {
     .queue_max_items = 16384,
     .queue_max_bytes = 4u << 20,
@@ -158,8 +160,12 @@ fq_service_new(fq_reactor *reactor, fq_publisher *publisher,
     fq_service *service = fq_alloc_zero(sizeof(*service));
     if (service == NULL)
         return FQ_ERR_NOMEM;
-    fq_status status = fq_engine_new(&limits->engine, &service->metrics,
-                                     &service->engine);
+    const fq_security_context_args anonymous = {.user_id = text_anonymous};
+    fq_status status = fq_security_context_new(&anonymous,
+                                               &service->anonymous);
+    if (status == FQ_OK)
+        status = fq_engine_new(&limits->engine, &service->metrics,
+                               &service->engine);
     if (status != FQ_OK)
         goto fail;
     atomic_init(&service->n_refs, 2);
@@ -182,6 +188,7 @@ fq_service_new(fq_reactor *reactor, fq_publisher *publisher,
 fail:
     if (service->engine != NULL)
         fq_engine_free(service->engine);
+    fq_security_context_unref(service->anonymous);
     fq_publisher_unref(service->publisher);
     fq_reactor_unref(service->reactor);
     fq_free(service);
@@ -206,6 +213,7 @@ fq_service_unref(fq_service *service)
         return;
     FQ_CHECK(service->is_closed || fq_reactor_is_forked(service->reactor));
     fq_persisted_free(service->persisted);
+    fq_security_context_unref(service->anonymous);
     fq_publisher_unref(service->publisher);
     fq_reactor_unref(service->reactor);
     fq_free(service);

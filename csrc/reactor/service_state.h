@@ -34,7 +34,9 @@ struct fq_service {
     fq_publisher *publisher; /* one reference */
     fq_limits limits;
     bool has_init_hook;
-    uint64_t execute_token;    /* of queries and mutations; 0: nobody's */
+    fq_security_context *anonymous; /* who clients are that nobody
+                                     * authenticates; one reference */
+    uint64_t execute_token;         /* of queries and mutations; 0: nobody's */
     uint64_t introspect_token; /* of queries for the schema, if |introspect|
                                 * says so */
     fq_introspect introspect;

@@ -49,6 +49,7 @@ typedef struct session {
     fq_service_deadline deadline; /* for connection_init */
     fq_service *service;          /* one reference */
     fq_port *port;                /* the peer's reference */
+    fq_security_context *context; /* who the client is; one reference */
     fq_job open_job;
     uint32_t n_executions; /* ever; 2^32 calls are not under way at a time */
 } session;
@@ -272,6 +273,7 @@ start_operation(session *self, operation *operation,
         .query = request->query,
         .operation_name = request->operation_name,
         .variables = request->variables,
+        .context = self->context,
         .handle = operation,
         .now_ns = fq_clock_now_ns(),
     };
@@ -470,6 +472,7 @@ free_session(session *self)
     FQ_METRIC_SUB(&self->service->metrics, connections_active, 1);
     fq_gtws_fini(&self->gtws);
     fq_port_peer_gone(self->port);
+    fq_security_context_unref(self->context);
     fq_service_unref(self->service);
     fq_free(self);
 }
@@ -648,12 +651,14 @@ fq_session_open(fq_service *service, fq_mailbox *mailbox, void *owner,
     self->sink.ops = &sink_ops;
     fq_list_init(&self->sink.subs);
     self->service = fq_service_ref(service);
+    self->context = fq_security_context_ref(service->anonymous);
     self->port = port;
     self->open_job.run = run_open;
     status = fq_reactor_post(service->reactor, &self->open_job);
     if (status != FQ_OK) {
         fq_port_unref(port);
         fq_port_unref(port);
+        fq_security_context_unref(self->context);
         fq_service_unref(service);
         goto fail;
     }

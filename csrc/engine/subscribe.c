@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: MIT */
+/* The life of a subscription: how one is made from a document, what it listens
+ * on, how it ends. Thread: reactor.
+ *
+ * The steps, in order: the document becomes a plan, the plan's root field is
+ * looked up (what is declared of it, or overridden), variables and arguments
+ * are bound, and only then is anything entered into a table. Whatever refuses
+ * a subscription does it before. */
+#include <stddef.h>
+
+#include "base/alloc.h"
+#include "base/check.h"
+#include "engine/caller.h"
+#include "engine/engine.h"
+#include "engine/internal.h"
+#include "engine/security/context.h"
+
+/* Adds an error to what the client is told. */
+#define SUBSCRIBE_REFUSE(errors, status, code, ...)                           \
+    (fq_gql_errors_add((errors), (code), __VA_ARGS__) != NULL ? (status)      \
+                                                              : FQ_ERR_NOMEM)
+
+/* Counts why an operation is refused; memory has no counter. */
+static void
+subscribe_count_refusal(fq_engine *engine, fq_status status,
+                        fq_document_limit limit, bool is_request_error)
+{
+    static const size_t by_limit[] = {
+        [FQ_LIMIT_NONE] = offsetof(fq_metrics, refused_other_limits),
+        [FQ_LIMIT_BYTES] = offsetof(fq_metrics, refused_document_bytes),
+        [FQ_LIMIT_TOKENS] = offsetof(fq_metrics, refused_document_tokens),
+        [FQ_LIMIT_DEPTH] = offsetof(fq_metrics, refused_document_depth),
+        [FQ_LIMIT_FIELDS] = offsetof(fq_metrics, refused_document_fields),
+        [FQ_LIMIT_ALIASES] = offsetof(fq_metrics, refused_document_aliases),
+        [FQ_LIMIT_DIRECTIVES] = offsetof(fq_metrics,
+                                         refused_document_directives),
+    };
+    size_t offset;
+    if (status == FQ_ERR_LIMIT)
+        offset = by_limit[limit];
+    else if (status == FQ_ERR_SYNTAX)
+        offset = offsetof(fq_metrics, refused_syntax);
+    else if (status != FQ_ERR_INVALID)
+        return;
+    else if (is_request_error)
+        offset = offsetof(fq_metrics, refused_variables);
+    else
+        offset = offsetof(fq_metrics, refused_validation);
+    _Atomic uint64_t *counter = (_Atomic uint64_t *)((char *)engine->metrics
+                                                     + offset);
+    atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+}
+
+static fq_status
+subscribe_refuse_type(fq_operation_type type, fq_gql_errors *errors)
+{
+    return SUBSCRIBE_REFUSE(errors, FQ_ERR_INVALID, "VALIDATION_ERROR",
+                            "Only subscriptions are served here, but the "
+                            "operation is a %s.",
+                            type == FQ_OPERATION_QUERY ? "query" : "mutation");
+}
+
+/* Works out what the subscription to |plan|'s root field is: as declared, as
+ * |args| override it, or by default the event's data from the channel of the
+ * field's name. spec->channels may point to spec->name. */
+static fq_status
+subscribe_specify(const fq_engine *engine, const fq_plan *plan,
+                  const fq_subscribe_args *args, fq_field *spec,
+                  fq_gql_errors *errors)
+{
+    fq_str name = fq_plan_root_name(plan);
+    const fq_field *declared = fq_map_get(&engine->fields, name);
+    bool serves_all = engine->schema != NULL ? engine->serve_undeclared
+                                             : engine->fields.n_items == 0;
+    if (declared != NULL)
+        *spec = *declared;
+    else if (serves_all || args->has_override)
+        *spec = (fq_field){.kind = FQ_FIELD_EVENT};
+    else
+        return SUBSCRIBE_REFUSE(errors, FQ_ERR_INVALID, "VALIDATION_ERROR",
+                                "Cannot query field \"%.*s\" on type "
+                                "\"Subscription\".",
+                                FQ_STR_FMT(name));
+    spec->name = name;
+    if (args->has_override) {
+        spec->kind = args->kind;
+        spec->returns = args->returns;
+        spec->token = args->token;
+    }
+    if (spec->kind == FQ_FIELD_SOURCE) {
+        spec->n_channels = 0;
+    } else if (args->has_override && args->channels != NULL) {
+        spec->channels = args->channels;
+        spec->n_channels = args->n_channels;
+    } else if (spec->n_channels == 0) {
+        spec->channels = &spec->name;
+        spec->n_channels = 1;
+    }
+    if (spec->n_channels > FQ_FIELD_CHANNELS_MAX)
+        return SUBSCRIBE_REFUSE(errors, FQ_ERR_LIMIT, "LIMIT_REACHED",
+                                "A subscription can listen on at most %d "
+                                "channels.",
+                                FQ_FIELD_CHANNELS_MAX);
+    return FQ_OK;
+}
+
+static bool
+is_listed_before(const fq_str *channels, size_t i)
+{
+    for (size_t j = 0; j < i; j++) {
+        if (fq_str_eq(channels[j], channels[i]))
+            return true;
+    }
+    return false;
+}
+
+/* Puts |sub| on every channel of |spec|, once. On failure those it is on are
+ * in sub->listeners. */
+static fq_status
+subscribe_listen(fq_engine *engine, fq_sub *sub, const fq_field *spec)
+{
+    for (size_t i = 0; i < spec->n_channels; i++) {
+        if (is_listed_before(spec->channels, i))
+            continue;
+        fq_status status = fq_channel_index_add(
+            &engine->channels, spec->channels[i], sub,
+            &sub->listeners[sub->n_listeners]);
+        if (status != FQ_OK)
+            return status;
+        sub->n_listeners++;
+    }
+    return FQ_OK;
+}
+
+/* Frees what |sub| holds but for its place in registry and sink, and lets its
+ * events go last: whoever waits for them may do anything. */
+static void
+subscribe_free(fq_engine *engine, fq_sub *sub)
+{
+    for (size_t i = 0; i < sub->n_listeners; i++)
+        fq_channel_index_remove(&engine->channels, &sub->listeners[i]);
+    FQ_METRIC_SET(engine->metrics, channels_active,
+                  fq_channel_index_n_channels(&engine->channels));
+    fq_event_fifo pending = sub->pending;
+    fq_event *called_for = sub->called_for;
+    fq_binding_fini(&sub->binding);
+    fq_rcbuf_unref(sub->operation_name);
+    fq_security_context_unref(sub->context);
+    fq_free(sub);
+    if (called_for != NULL)
+        fq_event_unref(called_for);
+    fq_event_fifo_fini(&pending);
+}
+
+/* Makes a subscription and enters it everywhere. |binding| is stolen on FQ_OK
+ * only. */
+static fq_status
+subscribe_add(fq_engine *engine, fq_sink *sink, const fq_subscribe_args *args,
+              const fq_field *spec, fq_binding *binding, fq_sub **psub)
+{
+    *psub = NULL;
+    fq_sub *sub = fq_alloc_zero(sizeof(*sub)
+                                + spec->n_channels * sizeof(fq_listener));
+    if (sub == NULL)
+        return FQ_ERR_NOMEM;
+    sub->listeners = (fq_listener *)(sub + 1);
+    fq_event_fifo_init(&sub->pending);
+    sub->since_seq = engine->dispatch.accepted_seq;
+    sub->kind = spec->kind;
+    sub->returns = spec->returns;
+    sub->token = spec->token;
+    sub->sink = sink;
+    sub->handle = args->handle;
+    sub->created_at_ns = args->now_ns;
+    if (args->context != NULL)
+        sub->context = fq_security_context_ref(args->context);
+    fq_status status = FQ_OK;
+    if (args->operation_name.ptr != NULL)
+        status = fq_rcbuf_new(args->operation_name, &sub->operation_name);
+    if (status == FQ_OK)
+        status = subscribe_listen(engine, sub, spec);
+    if (status == FQ_OK)
+        status = fq_registry_add(&engine->registry, sub, &sub->id);
+    if (status != FQ_OK) {
+        subscribe_free(engine, sub);
+        return status;
+    }
+    sub->binding = *binding;
+    *binding = (fq_binding){0};
+    fq_list_push_back(&sink->subs, &sub->sink_node);
+    *psub = sub;
+    return FQ_OK;
+}
+
+fq_status
+fq_engine_plan(fq_engine *engine, const fq_subscribe_args *args,
+               fq_plan **pplan, fq_gql_errors *errors)
+{
+    fq_plan_request request = {
+        .schema = engine->schema,
+        .query = args->query,
+        .operation_name = args->operation_name,
+        .label = args->operation_label,
+    };
+    fq_status status = fq_plan_cache_get(
+        engine->plans, &request, &engine->limits.document, pplan, errors);
+    FQ_METRIC_SET(engine->metrics, plans_cached,
+                  fq_plan_cache_n_plans(engine->plans));
+    if (status != FQ_OK)
+        subscribe_count_refusal(engine, status, errors->limit, false);
+    return status;
+}
+
+/* From the document to a subscription that hears events. */
+static fq_status
+subscribe_run(fq_engine *engine, fq_sink *sink, const fq_subscribe_args *args,
+              fq_sub **psub, fq_gql_errors *errors, bool *prequest_error)
+{
+    fq_binding binding = {0};
+    fq_field spec = {0};
+    fq_plan *plan = args->plan;
+    fq_status status = FQ_OK;
+    if (plan != NULL)
+        fq_plan_ref(plan);
+    else
+        status = fq_engine_plan(engine, args, &plan, errors);
+    if (status != FQ_OK)
+        return status;
+    fq_operation_type type = fq_plan_operation_type(plan);
+    if (type != FQ_OPERATION_SUBSCRIPTION) {
+        FQ_METRIC_ADD(engine->metrics, refused_unhandled, 1);
+        status = subscribe_refuse_type(type, errors);
+        goto out;
+    }
+    status = subscribe_specify(engine, plan, args, &spec, errors);
+    if (status == FQ_OK) {
+        status = fq_plan_bind(plan, args->variables, &binding, errors);
+        *prequest_error = status == FQ_ERR_INVALID;
+    }
+    if (status == FQ_OK)
+        status = subscribe_add(engine, sink, args, &spec, &binding, psub);
+    if (status != FQ_OK)
+        subscribe_count_refusal(engine, status, FQ_LIMIT_NONE,
+                                *prequest_error);
+out:
+    fq_binding_fini(&binding);
+    fq_plan_unref(plan);
+    return status;
+}
+
+fq_status
+fq_engine_subscribe(fq_engine *engine, fq_sink *sink,
+                    const fq_subscribe_args *args, fq_sub **psub,
+                    fq_gql_errors *errors, bool *prequest_error)
+{
+    *psub = NULL;
+    *prequest_error = false;
+    fq_status status = subscribe_run(engine, sink, args, psub, errors,
+                                     prequest_error);
+    if (status != FQ_OK)
+        return status;
+    FQ_METRIC_ADD(engine->metrics, subscriptions_total, 1);
+    FQ_METRIC_ADD(engine->metrics, subscriptions_active, 1);
+    FQ_METRIC_SET(engine->metrics, channels_active,
+                  fq_channel_index_n_channels(&engine->channels));
+    fq_sub *sub = *psub;
+    if (sub->kind == FQ_FIELD_SOURCE) {
+        fq_sub_id id = sub->id;
+        fq_caller_start(engine, sub);
+        *psub = fq_registry_find(&engine->registry, id);
+    }
+    return FQ_OK;
+}
+
+void
+fq_engine_unsubscribe(fq_engine *engine, fq_sub *sub)
+{
+    FQ_CHECK(fq_registry_find(&engine->registry, sub->id) == sub);
+    fq_registry_remove(&engine->registry, sub->id);
+    fq_list_remove(&sub->sink_node);
+    FQ_METRIC_SUB(engine->metrics, subscriptions_active, 1);
+    FQ_METRIC_ADD(engine->metrics, subscriptions_completed, 1);
+    subscribe_free(engine, sub);
+}
