@@ -234,7 +234,7 @@ subscribe_run(fq_engine *engine, fq_sink *sink, const fq_subscribe_args *args,
     }
     status = subscribe_specify(engine, plan, args, &spec, errors);
     if (status == FQ_OK) {
-        status = fq_plan_bind(plan, args->variables, &binding, errors);
+        status = fq_plan_bind(plan, args->variables, NULL, &binding, errors);
         *prequest_error = status == FQ_ERR_INVALID;
     }
     if (status == FQ_OK)

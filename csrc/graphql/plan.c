@@ -7,7 +7,8 @@
  * it is true, false, null or not there: its state, two bits. A combination of
  * states is one variant; variables that decide nothing are in one state for
  * all. The plan keeps weak links to the variants somebody holds, so that
- * subscribers with equal states share one; a variant holds the plan. */
+ * subscribers with equal states and equal masks share one; a variant holds the
+ * plan. */
 #include "graphql/plan.h"
 
 #include <string.h>
@@ -18,6 +19,7 @@
 #include "graphql/arguments.h"
 #include "graphql/completion.h"
 #include "graphql/parser.h"
+#include "graphql/plan_internal.h"
 #include "graphql/projection.h"
 #include "graphql/type_info.h"
 #include "graphql/validator.h"
@@ -29,55 +31,16 @@
  * not shared. */
 #define PLAN_VARIANTS_MAX 32
 
-/* One variable that @skip or @include names. */
-typedef struct fq_plan_condition {
-    uint32_t variable;       /* its place in the variable table */
-    const fq_ast_value *use; /* the first one, for errors */
-} fq_plan_condition;
-
-struct fq_plan {
-    uint32_t n_refs;
-    uint32_t n_conditions;
-    fq_document document;
-    fq_schema *schema; /* one reference, or NULL */
-    const fq_ast_operation *operation;
-    const fq_ast_field *root; /* the first field of the operation; NULL: the
-                               * document was not validated */
-    const fq_field_def *root_def;  /* NULL: unknown */
-    fq_plan_condition *conditions; /* one per variable */
-    bool *decides;    /* by place of a variable: its state matters */
-    bool asks_schema; /* see fq_plan_asks_schema() */
-    bool asks_data;
-    fq_variable_table variables;
-    fq_projection_source source;
-    fq_list variants; /* weak, fq_plan_variant.node */
-    size_t n_variants;
-};
-
 struct fq_plan_variant {
     uint32_t n_refs;
-    fq_plan *plan; /* one reference */
-    fq_list node;  /* in plan->variants, or alone */
+    fq_plan *plan;             /* one reference */
+    fq_list node;              /* in plan->variants, or alone */
+    const fq_field_mask *mask; /* one reference, or NULL */
+    bool masks_root;           /* the root field is in it */
     fq_plan_share share;
     fq_projection projection;
     uint64_t states[]; /* of the plan's variables */
 };
-
-/* What a selection costs with its fragments expanded. */
-typedef struct fq_cost {
-    size_t n_fields; /* saturating */
-    size_t depth;
-    bool is_known;
-    /* fields of the set itself, fragments included: */
-    bool has_schema; /* __schema or __type */
-    bool has_data;   /* any but those and __typename */
-} fq_cost;
-
-/* Walks what |operation| reaches, each fragment once. */
-typedef struct fq_plan_walk {
-    fq_plan *plan;
-    fq_cost *fragments; /* by index */
-} fq_plan_walk;
 
 static size_t
 add_saturating(size_t a, size_t b)
@@ -109,10 +72,10 @@ note_condition(fq_plan *plan, const fq_ast_directive *directive)
 }
 
 static void
-walk_directives(fq_plan_walk *walk, const fq_ast_list *directives)
+walk_directives(fq_plan *plan, const fq_ast_list *directives)
 {
     FQ_AST_FOREACH(node, directives)
-    note_condition(walk->plan, (const fq_ast_directive *)node);
+    note_condition(plan, (const fq_ast_directive *)node);
 }
 
 /* Notes what kind of field |name| is in the set that |cost| is of. */
@@ -126,14 +89,14 @@ note_kind(fq_str name, fq_cost *cost)
 }
 
 static fq_cost
-walk_set(fq_plan_walk *walk, const fq_ast_selection_set *set);
+walk_set(fq_plan *plan, const fq_ast_selection_set *set);
 
 static fq_cost
-walk_fragment(fq_plan_walk *walk, const fq_ast_fragment *fragment)
+walk_fragment(fq_plan *plan, const fq_ast_fragment *fragment)
 {
-    fq_cost *cost = &walk->fragments[fragment->index];
+    fq_cost *cost = &plan->fragments[fragment->index];
     if (!cost->is_known) {
-        *cost = walk_set(walk, fragment->selection_set);
+        *cost = walk_set(plan, fragment->selection_set);
         cost->is_known = true;
     }
     return *cost;
@@ -142,7 +105,7 @@ walk_fragment(fq_plan_walk *walk, const fq_ast_fragment *fragment)
 /* The cost of |set|; gives conditions their bits on the way. Validation has
  * bounded the recursion. */
 static fq_cost
-walk_set(fq_plan_walk *walk, const fq_ast_selection_set *set)
+walk_set(fq_plan *plan, const fq_ast_selection_set *set)
 {
     fq_cost total = {0};
     FQ_AST_FOREACH(node, &set->selections)
@@ -150,21 +113,21 @@ walk_set(fq_plan_walk *walk, const fq_ast_selection_set *set)
         fq_cost cost = {0};
         if (node->kind == FQ_AST_FIELD) {
             const fq_ast_field *field = (const fq_ast_field *)node;
-            walk_directives(walk, &field->directives);
+            walk_directives(plan, &field->directives);
             if (field->selection_set != NULL)
-                cost = walk_set(walk, field->selection_set);
+                cost = walk_set(plan, field->selection_set);
             cost.n_fields = add_saturating(cost.n_fields, 1);
             cost.depth++;
             note_kind(field->name, &cost);
         } else if (node->kind == FQ_AST_INLINE_FRAGMENT) {
             const fq_ast_inline_fragment *fragment
                 = (const fq_ast_inline_fragment *)node;
-            walk_directives(walk, &fragment->directives);
-            cost = walk_set(walk, fragment->selection_set);
+            walk_directives(plan, &fragment->directives);
+            cost = walk_set(plan, fragment->selection_set);
         } else {
             const fq_ast_spread *spread = (const fq_ast_spread *)node;
-            walk_directives(walk, &spread->directives);
-            cost = walk_fragment(walk, spread->fragment);
+            walk_directives(plan, &spread->directives);
+            cost = walk_fragment(plan, spread->fragment);
         }
         total.n_fields = add_saturating(total.n_fields, cost.n_fields);
         if (cost.depth > total.depth)
@@ -192,14 +155,11 @@ static fq_status
 plan_walk(fq_plan *plan, const fq_document_limits *limits,
           fq_gql_errors *errors)
 {
-    fq_plan_walk walk = {
-        .plan = plan,
-        .fragments = FQ_ARENA_NEW_N(&plan->document.arena, fq_cost,
-                                    plan->document.n_fragments),
-    };
-    if (walk.fragments == NULL)
+    plan->fragments = FQ_ARENA_NEW_N(&plan->document.arena, fq_cost,
+                                     plan->document.n_fragments);
+    if (plan->fragments == NULL)
         return FQ_ERR_NOMEM;
-    fq_cost cost = walk_set(&walk, plan->operation->selection_set);
+    fq_cost cost = walk_set(plan, plan->operation->selection_set);
     plan->asks_schema = cost.has_schema;
     plan->asks_data = cost.has_data;
     if (limits == NULL)
@@ -485,6 +445,18 @@ fq_plan_root_key(const fq_plan *plan)
     return fq_ast_field_key(plan->root);
 }
 
+fq_str
+fq_plan_source(const fq_plan *plan)
+{
+    return plan->document.source;
+}
+
+size_t
+fq_plan_root_start(const fq_plan *plan)
+{
+    return plan->root->node.start;
+}
+
 /* Bytes of a variant's states. */
 static size_t
 states_size(const fq_plan *plan)
@@ -545,9 +517,22 @@ check_conditions(const fq_plan *plan, const fq_variable_values *values,
     return errors->n_items == n_before ? FQ_OK : FQ_ERR_INVALID;
 }
 
+/* Whether |mask| holds the root field. */
+static bool
+is_root_masked(const fq_plan *plan, const fq_field_mask *mask)
+{
+    if (plan->root == NULL || mask == NULL)
+        return false;
+    if (plan->schema == NULL)
+        return fq_field_mask_has_root(mask, plan->root->name);
+    const fq_type *type = plan->schema->roots[plan->operation->type];
+    return fq_field_mask_has(mask, type, plan->root_def);
+}
+
 /* A variant of these values that is in no list. */
 static fq_plan_variant *
-variant_new(fq_plan *plan, const fq_variable_values *values)
+variant_new(fq_plan *plan, const fq_variable_values *values,
+            const fq_field_mask *mask)
 {
     fq_plan_variant *variant = fq_alloc_zero(sizeof(*variant)
                                              + states_size(plan));
@@ -555,17 +540,21 @@ variant_new(fq_plan *plan, const fq_variable_values *values)
         return NULL;
     variant->n_refs = 1;
     variant->plan = fq_plan_ref(plan);
+    variant->mask = mask != NULL ? fq_field_mask_ref(mask) : NULL;
+    variant->masks_root = is_root_masked(plan, mask);
     fq_list_init(&variant->node);
     for (uint32_t i = 0; i < plan->variables.n_items; i++)
         if (plan->decides[i])
             variant->states[i / 32]
                 |= (uint64_t)fq_variable_values_state(values, i)
                    << (i % 32 * 2);
-    fq_projection_init(&variant->projection, &plan->source, variant->states);
+    fq_projection_init(&variant->projection, &plan->source, variant->states,
+                       mask);
     return variant;
 }
 
-/* The plan's variant in the states of |variant|, which it consumes. */
+/* The plan's variant in the states and under the mask of |variant|, which it
+ * consumes. */
 static fq_plan_variant *
 variant_share(fq_plan *plan, fq_plan_variant *variant)
 {
@@ -573,8 +562,9 @@ variant_share(fq_plan *plan, fq_plan_variant *variant)
     FQ_LIST_FOREACH(node, &plan->variants)
     {
         fq_plan_variant *known = FQ_CONTAINER_OF(node, fq_plan_variant, node);
-        if (n_bytes > 0
-            && memcmp(known->states, variant->states, n_bytes) != 0)
+        if ((n_bytes > 0
+             && memcmp(known->states, variant->states, n_bytes) != 0)
+            || !fq_field_mask_eq(known->mask, variant->mask))
             continue;
         fq_plan_variant_unref(variant);
         return fq_plan_variant_ref(known);
@@ -697,8 +687,9 @@ check_operation(fq_plan_variant *variant, fq_gql_errors *errors)
 /* Coerces the variables and makes the variant of their states, not yet
  * shared. fq_variable_values_fini() is due on every path. */
 static fq_status
-plan_bind(fq_plan *plan, yyjson_val *variables, fq_variable_values *values,
-          fq_plan_variant **pvariant, fq_gql_errors *errors)
+plan_bind(fq_plan *plan, yyjson_val *variables, const fq_field_mask *mask,
+          fq_variable_values *values, fq_plan_variant **pvariant,
+          fq_gql_errors *errors)
 {
     *pvariant = NULL;
     fq_status status = fq_variables_coerce(&plan->variables, variables, values,
@@ -707,7 +698,7 @@ plan_bind(fq_plan *plan, yyjson_val *variables, fq_variable_values *values,
         status = check_conditions(plan, values, errors);
     if (status != FQ_OK)
         return status;
-    fq_plan_variant *variant = variant_new(plan, values);
+    fq_plan_variant *variant = variant_new(plan, values, mask);
     if (variant == NULL)
         return FQ_ERR_NOMEM;
     if (plan->schema != NULL)
@@ -724,19 +715,44 @@ fq_plan_bind_variant(fq_plan *plan, yyjson_val *variables,
                      fq_plan_variant **pvariant, fq_gql_errors *errors)
 {
     fq_variable_values values;
-    fq_status status = plan_bind(plan, variables, &values, pvariant, errors);
+    fq_status status = plan_bind(plan, variables, NULL, &values, pvariant,
+                                 errors);
     fq_variable_values_fini(&values);
     return status;
 }
 
+/* Whether |mask| can be put on |plan|; else an error is added. */
+static bool
+check_mask(const fq_plan *plan, const fq_field_mask *mask,
+           fq_gql_errors *errors)
+{
+    fq_field_coordinate at;
+    if (!fq_field_mask_suits(mask, plan->schema)) {
+        fq_gql_errors_add(errors, "FORBIDDEN",
+                          "The policy is one for another schema.");
+        return false;
+    }
+    if (mask != NULL && fq_field_mask_find_non_null(mask, &at)) {
+        fq_gql_errors_add(errors, "FORBIDDEN",
+                          "Field '%.*s.%.*s' must not be null and cannot be "
+                          "masked.",
+                          FQ_STR_FMT(at.type_name), FQ_STR_FMT(at.field_name));
+        return false;
+    }
+    return true;
+}
+
 fq_status
-fq_plan_bind(fq_plan *plan, yyjson_val *variables, fq_binding *pbinding,
-             fq_gql_errors *errors)
+fq_plan_bind(fq_plan *plan, yyjson_val *variables, const fq_field_mask *mask,
+             fq_binding *pbinding, fq_gql_errors *errors)
 {
     *pbinding = (fq_binding){NULL, NULL, NULL};
+    if (!check_mask(plan, mask, errors))
+        return errors->status != FQ_OK ? errors->status : FQ_ERR_INVALID;
     fq_plan_variant *variant;
     fq_variable_values values;
-    fq_status status = plan_bind(plan, variables, &values, &variant, errors);
+    fq_status status = plan_bind(plan, variables, mask, &values, &variant,
+                                 errors);
     if (status == FQ_OK)
         status = fq_buf_to_rcbuf(&values.json, &pbinding->variables);
     if (status == FQ_OK)
@@ -778,6 +794,7 @@ fq_plan_variant_unref(fq_plan_variant *variant)
         plan->n_variants--;
     }
     fq_projection_fini(&variant->projection);
+    fq_field_mask_unref(variant->mask);
     fq_rcbuf_unref(variant->share.payload);
     fq_free(variant);
     fq_plan_unref(plan);
@@ -811,7 +828,11 @@ fq_plan_variant_project(fq_plan_variant *variant, yyjson_val *value,
     if (variant->plan->schema != NULL)
         return fq_completion_write(&variant->projection, value, buf);
     write_head(variant->plan, buf);
-    fq_status status = fq_projection_write(&variant->projection, value, buf);
+    fq_status status = FQ_OK;
+    if (variant->masks_root)
+        fq_buf_append_str(buf, FQ_STR_LIT("null"));
+    else
+        status = fq_projection_write(&variant->projection, value, buf);
     fq_buf_append_char(buf, '}');
     return status != FQ_OK ? status : fq_buf_status(buf);
 }
@@ -828,6 +849,8 @@ fq_plan_variant_write_root_error(fq_plan_variant *variant, fq_str message,
         write_head(plan, buf);
         fq_buf_append_str(buf, FQ_STR_LIT("null}"));
     }
+    if (variant->masks_root)
+        return;
     fq_buf_append_str(buf, FQ_STR_LIT(",\"errors\":[{\"message\":"));
     fq_json_write_str(buf, message);
     fq_gql_location at = fq_gql_locate(plan->document.source,

@@ -2,8 +2,8 @@
 /* An operation compiled for projection. A plan is made once per (schema,
  * document, operation name) and shared by everybody who sends it; binding
  * variables picks one of its variants, in which every @skip and @include is
- * decided and every argument checked, so that nothing about variables is left
- * to do per event. The variant (with the mask of the security class, later) is
+ * decided, every argument checked and every masked field left out, so that
+ * nothing about variables or policy is left to do per event. The variant is
  * the key under which one serialised payload is shared. One thread at a time;
  * counts are not atomic. */
 #ifndef FQ_GRAPHQL_PLAN_H
@@ -23,11 +23,12 @@
 #include "graphql/ast.h"
 #include "graphql/errors.h"
 #include "graphql/limits.h"
+#include "graphql/mask.h"
 #include "graphql/schema.h"
 
 typedef struct fq_plan fq_plan;
 
-/* One way to decide all @skip and @include of a plan. */
+/* One way to decide all @skip and @include of a plan, under one mask. */
 typedef struct fq_plan_variant fq_plan_variant;
 
 /* What is to be compiled. */
@@ -80,6 +81,47 @@ fq_plan_root_name(const fq_plan *plan);
 fq_str
 fq_plan_root_key(const fq_plan *plan);
 
+/* The document as it was sent and the byte offset of the root field in it, for
+ * fq_gql_error_locate(). The text lives as long as the plan. */
+fq_str
+fq_plan_source(const fq_plan *plan);
+size_t
+fq_plan_root_start(const fq_plan *plan);
+
+/* A field node of a plan, found by fq_plan_selects(). */
+typedef struct fq_plan_selection {
+    fq_str name;                    /* of the field, as selected */
+    fq_str key;                     /* of the field, in responses */
+    size_t start;                   /* byte offset in the source */
+    fq_field_coordinate coordinate; /* of the mask, that it can give */
+} fq_plan_selection;
+
+/* Whether the operation of a validated plan can give a field of |mask|, through
+ * fragments, interfaces and unions too, whatever @skip and @include will say:
+ * *pselection gets the first node that can, those of the operation before those
+ * of its fragments. A plan with a schema and a mask without, or the other way
+ * round, must not meet. No allocation. Cost: O(nodes · log fields of the mask),
+ * for nodes on abstract types O(fields). */
+bool
+fq_plan_selects(const fq_plan *plan, const fq_field_mask *mask,
+                fq_plan_selection *pselection);
+
+/* A composite type of which a plan may return objects. */
+typedef struct fq_plan_type {
+    const fq_type *type;
+    size_t start;    /* byte offset of the first field of that type */
+    bool is_certain; /* an object of the field is of this type; else the field
+                      * has an abstract type, and |type| is a possible one */
+} fq_plan_type;
+
+/* With a schema: the object, interface and union types of the fields that the
+ * operation of a validated plan selects, each once; abstract ones are followed
+ * by their possible object types, unless these are there already. The root type
+ * itself is none of them. Without a schema there are none. Made at the first
+ * call and kept with the plan. Errors: FQ_ERR_NOMEM. */
+fq_status
+fq_plan_types(fq_plan *plan, const fq_plan_type **ptypes, size_t *pn_types);
+
 /* Bytes held by the plan and its variants, for metrics. */
 size_t
 fq_plan_n_bytes(const fq_plan *plan);
@@ -92,6 +134,13 @@ typedef struct fq_binding {
 } fq_binding;
 
 /* Coerces |variables| (an object, or NULL for none) and selects the variant.
+ *
+ * Fields of |mask| (NULL: none) are null in every response, silently and
+ * unread, however they are selected: what counts is the type of the object.
+ * Bindings share a variant only if their masks hold the same fields. The
+ * variant takes a reference. A mask with a non-null field, or of another
+ * schema, is refused (FORBIDDEN): a policy must have been checked before.
+ *
  * Without a schema built-in scalars and lists of them are coerced by their
  * rules, other types pass as JSON; missing required variables and null for a
  * non-null type are errors. So are, with a schema, bad arguments of the root
@@ -99,8 +148,8 @@ typedef struct fq_binding {
  * FQ_ERR_INVALID (entries in |errors|, a request error: `next` with errors and
  * no data), FQ_ERR_NOMEM. */
 fq_status
-fq_plan_bind(fq_plan *plan, yyjson_val *variables, fq_binding *pbinding,
-             fq_gql_errors *errors);
+fq_plan_bind(fq_plan *plan, yyjson_val *variables, const fq_field_mask *mask,
+             fq_binding *pbinding, fq_gql_errors *errors);
 void
 fq_binding_fini(fq_binding *binding);
 
@@ -136,7 +185,7 @@ fq_plan_variant_project(fq_plan_variant *variant, yyjson_val *value,
 /* Appends `{"data":{"<root key>":null},"errors":[{"message":…,"locations":
  * [root field],"path":["<root key>"],"extensions":{"code":…}}]` without the
  * closing brace: what one failed event gives. If the root field must not be
- * null, `data` is. */
+ * null, `data` is. If it is masked, there is nothing to tell: no errors. */
 void
 fq_plan_variant_write_root_error(fq_plan_variant *variant, fq_str message,
                                  const char *code, fq_buf *buf);

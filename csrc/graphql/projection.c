@@ -20,10 +20,11 @@
 
 void
 fq_projection_init(fq_projection *projection, fq_projection_source *source,
-                   uint64_t *states)
+                   uint64_t *states, const fq_field_mask *mask)
 {
     *projection = (fq_projection){
         .source = source,
+        .mask = mask,
         .variables = {.table = source->variables, .words = states},
     };
     fq_arena_init(&projection->memo, 0);

@@ -16,6 +16,7 @@
 #include "base/buf.h"
 #include "base/status.h"
 #include "graphql/ast.h"
+#include "graphql/mask.h"
 #include "graphql/schema.h"
 #include "graphql/variables.h"
 
@@ -52,8 +53,9 @@ typedef struct fq_projection_source {
 typedef struct fq_projection {
     fq_projection_source *source;
     fq_variable_states variables;
-    fq_arena memo;      /* everything below |root| */
-    fq_selection *root; /* of the operation; NULL while memo is empty */
+    const fq_field_mask *mask; /* its fields are null; NULL: none are */
+    fq_arena memo;             /* everything below |root| */
+    fq_selection *root;        /* of the operation; NULL while memo is empty */
 } fq_projection;
 
 /* |scratch| lives in the arena of |document|, which is linked. */
@@ -61,10 +63,10 @@ fq_status
 fq_collect_scratch_init(fq_collect_scratch *scratch, fq_document *document);
 
 /* Borrows all it is given until fq_projection_fini; |states| may be filled
- * until the first use. */
+ * until the first use. |mask| (NULL: none) is of the source's schema. */
 void
 fq_projection_init(fq_projection *projection, fq_projection_source *source,
-                   uint64_t *states);
+                   uint64_t *states, const fq_field_mask *mask);
 void
 fq_projection_fini(fq_projection *projection);
 

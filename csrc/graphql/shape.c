@@ -359,27 +359,27 @@ shape_slot(fq_shape *shape, fq_collect_scratch *scratch,
     return scratch->name_values[name];
 }
 
-/* `,"key":` and, unless |type_name| is empty, that as a string. */
+/* `,"key":` and |value|, JSON between |quote|s. */
 static fq_status
 field_set_prefix(fq_shape_field *field, fq_arena *arena, fq_str key,
-                 fq_str type_name)
+                 fq_str quote, fq_str value)
 {
     /* A GraphQL name has no character that JSON would escape. */
-    size_t len = key.len + 4 + (type_name.len > 0 ? type_name.len + 2 : 0);
+    const fq_str parts[] = {
+        FQ_STR(",\""), key, FQ_STR("\":"), quote, value, quote,
+    };
+    const size_t n_parts = sizeof(parts) / sizeof(parts[0]);
+    size_t len = 0;
+    for (size_t i = 0; i < n_parts; i++)
+        len += parts[i].len;
     char *prefix = fq_arena_alloc(arena, len);
     if (prefix == NULL)
         return FQ_ERR_NOMEM;
     field->prefix = prefix;
     field->prefix_len = (uint32_t)len;
-    memcpy(prefix, ",\"", 2);
-    memcpy(prefix + 2, key.ptr, key.len);
-    memcpy(prefix + 2 + key.len, "\":", 2);
-    if (type_name.len > 0) {
-        prefix += key.len + 4;
-        prefix[0] = '"';
-        memcpy(prefix + 1, type_name.ptr, type_name.len);
-        prefix[type_name.len + 1] = '"';
-    }
+    for (size_t i = 0; i < n_parts; prefix += parts[i++].len)
+        if (parts[i].len > 0)
+            memcpy(prefix, parts[i].ptr, parts[i].len);
     return FQ_OK;
 }
 
@@ -403,8 +403,8 @@ shape_add_untyped(fq_shape *shape, fq_projection *projection,
     field->slot = shape_slot(shape, &projection->source->scratch, node);
     field->is_typename = fq_str_eq(node->name, FQ_STR_LIT("__typename"));
     fq_status status = field_set_prefix(field, &projection->memo,
-                                        fq_ast_field_key(node),
-                                        fq_str_make(NULL, 0));
+                                        fq_ast_field_key(node), FQ_STR_LIT(""),
+                                        FQ_STR_LIT(""));
     if (status != FQ_OK || collected->nodes == NULL)
         return status;
     return field_set_child(field, &projection->memo, collected->nodes);
@@ -428,11 +428,16 @@ shape_add(fq_shape *shape, fq_projection *projection,
     if (def == schema->meta_typename) {
         field->slot = FQ_SLOT_NONE;
         return field_set_prefix(field, &projection->memo, key,
-                                shape->type->name);
+                                FQ_STR_LIT("\""), shape->type->name);
+    }
+    if (fq_field_mask_has(projection->mask, shape->type, def)) {
+        field->slot = FQ_SLOT_NONE;
+        return field_set_prefix(field, &projection->memo, key, FQ_STR_LIT(""),
+                                FQ_STR_LIT("null"));
     }
     field->slot = shape_slot(shape, &projection->source->scratch, node);
     fq_status status = field_set_prefix(field, &projection->memo, key,
-                                        fq_str_make(NULL, 0));
+                                        FQ_STR_LIT(""), FQ_STR_LIT(""));
     if (status == FQ_OK && def->n_args > 0)
         status = check_arguments(projection, def->args, def->n_args,
                                  &node->arguments, &node->node, &field->error);

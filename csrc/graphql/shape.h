@@ -51,8 +51,8 @@ typedef struct fq_shape_error {
 } fq_shape_error;
 
 typedef struct fq_shape_field {
-    const char *prefix; /* `,"key":`, or `,"key":"Type"` for __typename of a
-                         * known type */
+    const char *prefix; /* `,"key":`; `,"key":"Type"` for __typename of a known
+                         * type, `,"key":null` for a masked field */
     uint32_t prefix_len;
     uint32_t slot;       /* of the value; FQ_SLOT_NONE: the prefix is all */
     fq_selection *child; /* NULL: a leaf */

@@ -184,7 +184,7 @@ prepare(const fq_plan_request *request, yyjson_val *variables,
     if (status != FQ_OK)
         return status;
     fq_binding binding;
-    status = fq_plan_bind(plan, variables, &binding, errors);
+    status = fq_plan_bind(plan, variables, NULL, &binding, errors);
     if (status == FQ_OK) {
         *pvariant = fq_plan_variant_ref(binding.variant);
         fq_binding_fini(&binding);

@@ -37,7 +37,7 @@ bind(fq_schema *schema, const char *query, const char *variables,
     if (status == FQ_OK)
         status = fq_plan_compile(&request, NULL, pplan, errors);
     if (status == FQ_OK)
-        status = fq_plan_bind(*pplan, yyjson_doc_get_root(doc), pbinding,
+        status = fq_plan_bind(*pplan, yyjson_doc_get_root(doc), NULL, pbinding,
                               errors);
     fq_json_free(doc);
     return status;
@@ -207,8 +207,8 @@ body_share(void *arg)
                               &doc, NULL);
         if (status != FQ_OK)
             break;
-        status = fq_plan_bind(plan, yyjson_doc_get_root(doc), &bindings[i],
-                              &errors);
+        status = fq_plan_bind(plan, yyjson_doc_get_root(doc), NULL,
+                              &bindings[i], &errors);
         fq_json_free(doc);
     }
     for (int i = 0; i < 5 && status == FQ_OK; i++)

@@ -205,7 +205,8 @@ bind(fq_plan *plan, const char *variables, fq_binding *binding,
     fq_status status = fq_json_read(fq_str_of(variables), FQ_JSON_STRICT, &doc,
                                     NULL);
     if (status == FQ_OK)
-        status = fq_plan_bind(plan, yyjson_doc_get_root(doc), binding, errors);
+        status = fq_plan_bind(plan, yyjson_doc_get_root(doc), NULL, binding,
+                              errors);
     fq_json_free(doc);
     return status;
 }
@@ -382,7 +383,7 @@ body_root_error(void *arg)
         FQ_STR_LIT("subscription {\n  k: a { b }\n}"), no_name(), false, NULL,
         &plan, &errors);
     if (status == FQ_OK)
-        status = fq_plan_bind(plan, NULL, &binding, &errors);
+        status = fq_plan_bind(plan, NULL, NULL, &binding, &errors);
     if (status == FQ_OK) {
         fq_plan_variant_write_root_error(binding.variant,
                                          FQ_STR_LIT("It \"failed\""),

@@ -25,7 +25,7 @@ project(const fq_projection_case *it, yyjson_val *variables, yyjson_val *data)
     fq_status status = compile_plan(fq_str_of(it->query), no_name(), false,
                                     NULL, &plan, &errors);
     if (status == FQ_OK)
-        status = fq_plan_bind(plan, variables, &binding, &errors);
+        status = fq_plan_bind(plan, variables, NULL, &binding, &errors);
     for (int i = 0; i < 2 && status == FQ_OK; i++) {
         fq_buf_clear(&buf);
         status = fq_plan_variant_project(binding.variant, data, &buf);
@@ -258,7 +258,7 @@ body_memo(void *arg)
         status = compile_plan(fq_buf_str(&query), no_name(), false, NULL,
                               &plan, &errors);
     if (status == FQ_OK)
-        status = fq_plan_bind(plan, NULL, &binding, &errors);
+        status = fq_plan_bind(plan, NULL, NULL, &binding, &errors);
     for (int i = 0; i < 300 && status == FQ_OK; i++) {
         char data[200];
         snprintf(data, sizeof(data),

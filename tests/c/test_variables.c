@@ -35,7 +35,8 @@ body_case(void *arg)
         assert_int_equal(status, FQ_ERR_NOMEM);
         goto out;
     }
-    status = fq_plan_bind(plan, yyjson_doc_get_root(doc), &binding, &errors);
+    status = fq_plan_bind(plan, yyjson_doc_get_root(doc), NULL, &binding,
+                          &errors);
     if (status == FQ_OK) {
         if (it->variables == NULL)
             fail_msg("accepted: %s %s", it->definitions, it->input);
@@ -231,7 +232,7 @@ body_amplification(void *arg)
     if (status == FQ_OK)
         status = fq_json_read(fq_buf_str(&input), FQ_JSON_STRICT, &doc, NULL);
     if (status == FQ_OK) {
-        status = fq_plan_bind(plan, yyjson_doc_get_root(doc), &binding,
+        status = fq_plan_bind(plan, yyjson_doc_get_root(doc), NULL, &binding,
                               &errors);
         if (status != FQ_ERR_NOMEM)
             assert_int_equal(status, FQ_ERR_LIMIT);
