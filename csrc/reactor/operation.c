@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: MIT */
+/* Operations: from a `subscribe` to the engine or to Python, and their end.
+ * Thread: reactor. */
+#include "reactor/operation.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "json/writer.h"
+#include "reactor/call.h"
+#include "reactor/sub_call.h"
+
+/* Executions are numbered in the upper half of an id whose lower half is the
+ * one slot that no subscription has (registry.c). */
+#define EXECUTION_SLOT UINT32_MAX
+
+static const fq_str errors_out_of_memory = FQ_STR(
+    "[{\"message\":\"Out of memory\"}]");
+
+/* ── one operation ── */
+
+void
+fq_operation_free(fq_operation *self)
+{
+    fq_rcbuf_unref(self->head);
+    fq_call_free(self->cancel);
+    fq_free(self);
+}
+
+static fq_status
+new_operation(fq_session *session, fq_gtws_op *op, fq_operation **pself)
+{
+    *pself = NULL;
+    fq_operation *self = fq_alloc_zero(sizeof(*self));
+    if (self == NULL)
+        return FQ_ERR_NOMEM;
+    self->op = op;
+    fq_status status = fq_gtws_next_head(op, &self->head);
+    if (status == FQ_OK)
+        status = fq_call_new(FQ_CALL_CANCEL, session->port, 0, &self->cancel);
+    if (status != FQ_OK) {
+        fq_operation_free(self);
+        return status;
+    }
+    *pself = self;
+    return FQ_OK;
+}
+
+static void
+cancel_execution(fq_operation *self)
+{
+    fq_call *cancel = self->cancel;
+    self->cancel = NULL;
+    cancel->sub_id = self->execution_id;
+    if (fq_call_send(cancel) != FQ_OK)
+        fq_call_free(cancel);
+}
+
+void
+fq_operation_release(fq_session *session, fq_operation *self, bool purge)
+{
+    if (self->execution_id != 0)
+        cancel_execution(self);
+    if (self->sub != NULL) {
+        fq_sub_call_cancel(self->cancel, self->sub);
+        self->cancel = NULL;
+        if (purge)
+            fq_port_purge(session->port, self->sub->id);
+        fq_engine_unsubscribe(session->service->engine, self->sub);
+    }
+    fq_operation_free(self);
+}
+
+/* ── the start ── */
+
+/* Answers a subscribe that came to nothing. Variables that do not fit are a
+ * request error: a result without data, then the end (GraphQL Sep 2025 7.1).
+ * Everything else is an `error` message. */
+static void
+refuse_operation(fq_session *session, fq_gtws_op *op,
+                 const fq_operation *operation, fq_gql_errors *errors,
+                 bool is_request_error)
+{
+    FQ_METRIC_ADD(&session->service->metrics, subscriptions_refused, 1);
+    fq_buf buf = FQ_BUF_INIT;
+    if (is_request_error && operation != NULL) {
+        fq_buf_append_str(&buf, fq_rcbuf_str(operation->head));
+        fq_buf_append_str(&buf, FQ_STR_LIT("{\"errors\":"));
+        fq_gql_errors_write(errors, &buf);
+        fq_buf_append_str(&buf, FQ_STR_LIT("}}"));
+        fq_rcbuf *text;
+        if (fq_buf_to_rcbuf(&buf, &text) == FQ_OK) {
+            fq_session_send(session, text);
+            if (session->gtws.state != FQ_GTWS_CLOSED)
+                fq_gtws_end(&session->gtws, op);
+            goto out;
+        }
+    } else if (errors->n_items > 0) {
+        fq_gql_errors_write(errors, &buf);
+    }
+    fq_str text = fq_buf_str(&buf);
+    if (fq_buf_status(&buf) != FQ_OK || is_request_error || text.len == 0)
+        text = errors_out_of_memory;
+    fq_gtws_error(&session->gtws, op, text);
+out:
+    fq_buf_fini(&buf);
+}
+
+/* Asks Python to log, once, that there is nothing to execute with. */
+static void
+tell_unhandled(fq_session *session)
+{
+    fq_service *service = session->service;
+    fq_call *call;
+    if (service->has_told_unhandled
+        || fq_call_new(FQ_CALL_UNHANDLED, session->port, 0, &call) != FQ_OK)
+        return;
+    service->has_told_unhandled = true;
+    if (fq_call_send(call) != FQ_OK)
+        fq_call_free(call);
+}
+
+/* Finds who executes |plan|, a query or mutation; *ptoken is 0 for nobody. */
+static fq_status
+find_executor(const fq_service *service, const fq_plan *plan, uint64_t *ptoken,
+              fq_gql_errors *errors)
+{
+    *ptoken = service->execute_token;
+    if (fq_plan_operation_type(plan) != FQ_OPERATION_QUERY)
+        return FQ_OK;
+    if (service->introspect == FQ_INTROSPECT_REFUSE
+        && fq_plan_asks_schema(plan)) {
+        fq_gql_errors_add(errors, "FORBIDDEN",
+                          "Introspection is not allowed here.");
+        return FQ_ERR_INVALID;
+    }
+    if (service->introspect == FQ_INTROSPECT_BY && !fq_plan_asks_data(plan))
+        *ptoken = service->introspect_token;
+    return FQ_OK;
+}
+
+/* Hands a query or mutation to Python. */
+static fq_status
+start_execution(fq_session *session, fq_operation *operation, uint64_t token,
+                const fq_execute_request *request)
+{
+    fq_sub_id id = (fq_sub_id)++session->n_executions << 32 | EXECUTION_SLOT;
+    fq_status status = fq_execute_call_send(session->port, request, token, id);
+    if (status != FQ_OK)
+        return status;
+    operation->execution_id = id;
+    FQ_METRIC_ADD(&session->service->metrics, execute_calls, 1);
+    return FQ_OK;
+}
+
+/* Starts a subscription, which |args| is complete for but the plan. */
+static fq_status
+start_subscription(fq_session *session, fq_operation *operation,
+                   const fq_subscribe_args *args, fq_gql_errors *errors,
+                   bool *pis_request_error)
+{
+    fq_sub *sub;
+    fq_status status = fq_engine_subscribe(session->service->engine,
+                                           &session->sink, args, &sub, errors,
+                                           pis_request_error);
+    /* A source may have ended in its first call; all of it is gone then. */
+    if (status == FQ_OK && sub != NULL)
+        operation->sub = sub;
+    return status;
+}
+
+static fq_status
+start_operation(fq_session *session, fq_operation *operation,
+                const fq_execute_request *request, fq_gql_errors *errors,
+                bool *pis_request_error)
+{
+    fq_service *service = session->service;
+    fq_subscribe_args args = {
+        .query = request->query,
+        .operation_name = request->operation_name,
+        .variables = request->variables,
+        .context = session->context,
+        .handle = operation,
+        .now_ns = fq_clock_now_ns(),
+    };
+    fq_plan *plan;
+    fq_status status = fq_engine_plan(service->engine, &args, &plan, errors);
+    if (status != FQ_OK)
+        return status;
+    args.plan = plan;
+    uint64_t token = 0;
+    bool is_subscription = fq_plan_operation_type(plan)
+                           == FQ_OPERATION_SUBSCRIPTION;
+    if (!is_subscription)
+        status = find_executor(service, plan, &token, errors);
+    if (status != FQ_OK) {
+        FQ_METRIC_ADD(&service->metrics, refused_introspection, 1);
+    } else if (token != 0) {
+        status = start_execution(session, operation, token, request);
+    } else {
+        if (!is_subscription)
+            tell_unhandled(session);
+        status = start_subscription(session, operation, &args, errors,
+                                    pis_request_error);
+    }
+    fq_plan_unref(plan);
+    return status;
+}
+
+/* Is there room for one more, and a document? */
+static fq_status
+admit_operation(fq_session *session, fq_execute_request *request,
+                fq_gql_errors *errors)
+{
+    fq_service *service = session->service;
+    size_t max = service->limits.max_subscriptions_per_connection;
+    if (max != 0 && fq_gtws_n_ops(&session->gtws) > max) {
+        FQ_METRIC_ADD(&service->metrics, refused_subscriptions, 1);
+        fq_gql_errors_add(errors, "LIMIT_REACHED",
+                          "A connection may hold %zu subscriptions; complete "
+                          "one first.",
+                          max);
+        return FQ_ERR_LIMIT;
+    }
+    fq_status status = fq_persisted_resolve(service->persisted, request->query,
+                                            request->extensions,
+                                            &request->query, errors);
+    if (status == FQ_ERR_INVALID)
+        FQ_METRIC_ADD(&service->metrics, refused_persisted, 1);
+    return status;
+}
+
+void
+fq_operation_start(fq_session *session, fq_gtws_op *op,
+                   const fq_execute_request *request)
+{
+    bool is_request_error = false;
+    fq_operation *operation = NULL;
+    fq_execute_request admitted = *request;
+    fq_gql_errors errors;
+    fq_gql_errors_init(&errors);
+    fq_status status = admit_operation(session, &admitted, &errors);
+    if (status == FQ_OK)
+        status = new_operation(session, op, &operation);
+    if (status == FQ_OK) {
+        op->handle = operation;
+        status = start_operation(session, operation, &admitted, &errors,
+                                 &is_request_error);
+    }
+    if (status != FQ_OK) {
+        /* The machine frees op when it is refused; the handle goes first. */
+        op->handle = NULL;
+        refuse_operation(session, op, operation, &errors, is_request_error);
+        if (operation != NULL)
+            fq_operation_free(operation);
+    }
+    fq_gql_errors_fini(&errors);
+}
+
+/* ── answers from Python ── */
+
+/* The response |text| as `next`, then `complete`. */
+static void
+finish_execution(fq_session *session, fq_gtws_op *op,
+                 const fq_operation *operation, fq_str text)
+{
+    fq_str parts[] = {fq_rcbuf_str(operation->head), text, FQ_STR("}")};
+    fq_rcbuf *message;
+    if (fq_rcbuf_concat(parts, 3, &message) != FQ_OK) {
+        fq_gtws_error(&session->gtws, op, errors_out_of_memory);
+        return;
+    }
+    fq_session_send(session, message);
+    if (session->gtws.state != FQ_GTWS_CLOSED)
+        fq_gtws_end(&session->gtws, op);
+}
+
+static void
+fail_execution(fq_session *session, fq_gtws_op *op, fq_str message)
+{
+    FQ_METRIC_ADD(&session->service->metrics, execute_errors, 1);
+    fq_buf buf = FQ_BUF_INIT;
+    fq_gql_errors errors;
+    fq_gql_errors_init(&errors);
+    fq_gql_errors_add_str(&errors, "RESOLVER_ERROR", message);
+    fq_gql_errors_write(&errors, &buf);
+    fq_str text = fq_buf_str(&buf);
+    if (errors.n_items == 0 || fq_buf_status(&buf) != FQ_OK)
+        text = errors_out_of_memory;
+    fq_gtws_error(&session->gtws, op, text);
+    fq_gql_errors_fini(&errors);
+    fq_buf_fini(&buf);
+}
+
+/* An answer to an operation that has ended, even if its id is in use again,
+ * is nobody's. */
+void
+fq_operation_answer(fq_session *session, const fq_call *call, fq_str text)
+{
+    fq_gtws_op *op = fq_gtws_find(&session->gtws,
+                                  fq_rcbuf_str(call->subscription_id));
+    fq_operation *operation = op != NULL ? op->handle : NULL;
+    if (operation == NULL || operation->execution_id != call->sub_id)
+        return;
+    op->handle = NULL;
+    if (call->answer == FQ_ANSWER_VALUE)
+        finish_execution(session, op, operation, text);
+    else
+        fail_execution(session, op, text);
+    fq_operation_free(operation);
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* The inside of a session, for the files that make it up: session.c (its
+ * callbacks and its life) and operation.c (what clients start).
+ * Thread: reactor. */
+#ifndef FQ_REACTOR_SESSION_STATE_H
+#define FQ_REACTOR_SESSION_STATE_H
+
+#include "protocol/graphql_transport_ws.h"
+#include "reactor/service_state.h"
+#include "reactor/session.h"
+
+typedef struct fq_session {
+    fq_port_peer peer;
+    fq_sink sink;
+    fq_gtws gtws;
+    fq_service_client client;
+    fq_service_deadline deadline; /* for connection_init */
+    fq_service *service;          /* one reference */
+    fq_port *port;                /* the peer's reference */
+    fq_security_context *context; /* who the client is; one reference */
+    fq_job open_job;
+    uint32_t n_executions; /* ever; 2^32 calls are not under way at a time */
+} fq_session;
+
+/* Queues |text| (one reference, given away) for the client; one that does not
+ * read is closed for it, so look at gtws.state afterwards. */
+void
+fq_session_send(fq_session *session, fq_rcbuf *text);
+
+#endif
