@@ -35,6 +35,14 @@ fq_number_is_integral(const fq_number *number)
 bool
 fq_number_is_exact(const fq_number *number, yyjson_val *value);
 
+/* Room for the digits of any double: 309, in limbs of nine. */
+#define FQ_NUMBER_DIGITS_MAX 324
+
+/* Writes the digits of |value|, finite, whole and at least 2^53, and returns
+ * how many. Exact; no terminator. */
+size_t
+fq_number_digits(double value, char *digits);
+
 /* Appends the digits of an integral number, which |value| is. */
 void
 fq_number_write_integral(const fq_number *number, yyjson_val *value,
