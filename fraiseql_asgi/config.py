@@ -140,10 +140,34 @@ class Limits:
     queue_max_bytes: int = _limit(4 * 2**20, _MAX_BYTES)
     #: One message of a client; a longer one closes its connection with 1009.
     message_max_bytes: int = _limit(2**20, _MAX_BYTES)
+    #: Messages of one client in a second. Beyond it nothing more is read from
+    #: it for a while; 0: no maximum.
+    messages_per_second: float = _limit(100.0, 1e9, minimum=0)
+    #: Messages it may send at once. One that has sent ten times as many too
+    #: fast, without ever stopping to send, is closed with 1008.
+    messages_burst: int = _limit(200, 10**6)
     #: The data of one event, checked when it is published.
     event_max_bytes: int = _limit(16 * 2**20, _MAX_BYTES)
+    #: Events of one subscription in a second, and as many at once. Those
+    #: beyond are dropped, counted and told; 0: no maximum.
+    events_per_second_per_subscription: float = _limit(0.0, 1e9, minimum=0)
+    #: The same over all subscriptions of one user; anonymous ones have none.
+    events_per_second_per_user: float = _limit(0.0, 1e9, minimum=0)
+    #: Connections at a time. A further one is refused before it is accepted,
+    #: with 503.
+    max_connections: int = _limit(65536, _MAX_COUNT)
+    #: Connections of one user at a time, 0: no maximum. A further one is closed
+    #: with 1013. Anonymous users have no maximum.
+    max_connections_per_user: int = _limit(100, _MAX_COUNT, minimum=0)
     #: Subscriptions of one connection at a time.
     max_subscriptions_per_connection: int = _limit(100, _MAX_COUNT)
+    #: Subscriptions of one user at a time, over all of its connections, 0: no
+    #: maximum. Anonymous users have no maximum, and what the application
+    #: subscribes for a user itself is not refused by it.
+    max_subscriptions_per_user: int = _limit(1000, _MAX_COUNT, minimum=0)
+    #: Resident bytes of the process beyond which new subscriptions are
+    #: refused. 0: four fifths of what the machine, or the container, has.
+    memory_limit: int = _limit(0, _MAX_BYTES, minimum=0)
     #: Seconds a connection may take to send connection_init.
     init_timeout: float = _limit(5.0, 86400.0, minimum=0.001)
     #: The text of one document.

@@ -58,9 +58,10 @@ class Metrics(TypedDict):
     refused_document_fields: int
     refused_document_aliases: int
     refused_document_directives: int
-    #: the connection has as many as it may, or a maximum that cannot be set is
-    #: exceeded,
+    #: the connection or its user has as many as it may, or a maximum that
+    #: cannot be set is exceeded,
     refused_subscriptions: int
+    refused_user_subscriptions: int
     refused_other_limits: int
     #: it names a persisted operation that is unknown, or none where it must,
     refused_persisted: int
@@ -80,6 +81,10 @@ class Metrics(TypedDict):
     events_received: int
     #: Pairs of event and subscription that matched.
     events_matched: int
+    #: Of these, lost because the subscription, or the subscriptions of its
+    #: user together, have had as many in a second as they may.
+    events_limited_by_subscription: int
+    events_limited_by_user: int
     #: Payloads serialised: one serves all who asked for the same.
     projections: int
     #: `next` messages queued, and those lost to a full queue.

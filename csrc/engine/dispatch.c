@@ -36,6 +36,7 @@
 #include "base/check.h"
 #include "engine/caller.h"
 #include "engine/engine.h"
+#include "engine/event_rate.h"
 #include "engine/internal.h"
 #include "engine/payload.h"
 
@@ -116,6 +117,8 @@ dispatch_payload(fq_engine *engine, fq_sub *sub)
 static void
 dispatch_match(fq_engine *engine, fq_sub *sub, uint64_t now_ns)
 {
+    if (!fq_event_rate_allows(engine, sub, now_ns))
+        return;
     sub->last_event_at_ns = now_ns;
     if (sub->kind != FQ_FIELD_EVENT) {
         fq_caller_event(engine, sub, engine->dispatch.event);

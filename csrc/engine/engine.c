@@ -22,6 +22,13 @@ fq_engine_new(const fq_engine_limits *limits, fq_metrics *metrics,
     engine->metrics = metrics;
     fq_map_init(&engine->fields);
     fq_registry_init(&engine->registry);
+    fq_user_table_init(&engine->users);
+    engine->events_per_subscription = fq_rate_make(
+        limits->events_per_s_per_subscription, 0);
+    engine->events_per_user = fq_rate_make(limits->events_per_s_per_user, 0);
+    engine->has_event_rates = fq_rate_is_limited(
+                                  &engine->events_per_subscription)
+                              || fq_rate_is_limited(&engine->events_per_user);
     fq_channel_index_init(&engine->channels);
     fq_buf_init(&engine->scratch);
     fq_status status = fq_dispatch_init(&engine->dispatch);
@@ -55,6 +62,7 @@ fq_engine_free(fq_engine *engine)
     fq_buf_fini(&engine->scratch);
     fq_channel_index_fini(&engine->channels);
     fq_registry_fini(&engine->registry);
+    fq_user_table_fini(&engine->users);
     engine_free_fields(engine);
     if (engine->plans != NULL)
         fq_plan_cache_free(engine->plans);

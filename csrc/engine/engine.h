@@ -20,7 +20,9 @@
 #include "engine/event_fifo.h"
 #include "engine/field.h"
 #include "engine/metrics.h"
+#include "engine/rate_limit.h"
 #include "engine/security/context.h"
+#include "engine/user_table.h"
 #include "graphql/errors.h"
 #include "graphql/plan.h"
 
@@ -45,6 +47,10 @@ typedef struct fq_engine_limits {
     size_t max_events_waiting; /* events accepted and not yet dispatched; for
                                 * the door, which asks how many there are: the
                                 * engine itself refuses none */
+    double events_per_s_per_subscription; /* beyond it events are dropped,
+                                           * and told; 0: no maximum */
+    double events_per_s_per_user; /* likewise, over all they subscribe */
+    size_t max_subs_per_user;     /* of clients; 0: no maximum */
 } fq_engine_limits;
 
 /* What a subscription's owner is asked to do. Every callback may end this or
@@ -96,7 +102,9 @@ struct fq_sub {
     bool is_stalled;    /* a source without room */
     bool is_pumping;    /* calls are being made below; private to engine/ */
     uint64_t token;     /* of the resolver or source */
-    fq_list sink_node;  /* in sink->subs */
+    fq_rate_limit event_limit;    /* see event_rate.h */
+    fq_user *user;                /* whose it counts as; NULL: nobody's */
+    fq_list sink_node;            /* in sink->subs */
     fq_rcbuf *operation_name;     /* NULL: none */
     fq_security_context *context; /* one reference; NULL: nobody's, to which
                                    * no policy gives anything */
@@ -126,6 +134,9 @@ typedef struct fq_subscribe_args {
     size_t n_channels;            /* at most FQ_FIELD_CHANNELS_MAX */
     fq_security_context *context; /* who subscribes; the subscription takes a
                                    * reference. NULL: nobody */
+    bool is_client;               /* a client asks, and max_subs_per_user
+                                   * holds; the application's own are not
+                                   * refused by it */
     void *handle;
     uint64_t now_ns;
 } fq_subscribe_args;

@@ -22,6 +22,10 @@ struct fq_engine {
     fq_registry registry;
     fq_channel_index channels;
     fq_dispatch dispatch;
+    fq_user_table users;
+    fq_rate events_per_subscription; /* of |limits| */
+    fq_rate events_per_user;         /* likewise */
+    bool has_event_rates;            /* one of them is set */
     fq_buf scratch; /* for payloads; free between any two callbacks */
 };
 

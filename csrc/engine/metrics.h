@@ -29,6 +29,7 @@
     X(refused_document_aliases, "above document_max_aliases")                 \
     X(refused_document_directives, "above document_max_directives")           \
     X(refused_subscriptions, "above max_subscriptions_per_connection")        \
+    X(refused_user_subscriptions, "above max_subscriptions_per_user")         \
     X(refused_other_limits, "above a maximum that cannot be set")             \
     X(refused_persisted, "persisted operations unknown, or none given")       \
     X(refused_introspection, "queries for the schema, where it is not told")  \
@@ -38,6 +39,8 @@
     X(channels_active, "channels somebody listens on")                        \
     X(events_received, "events that came from the bus")                       \
     X(events_matched, "pairs of event and subscription that matched")         \
+    X(events_limited_by_subscription, "of these, above its events_per_s")     \
+    X(events_limited_by_user, "of these, above the user's events per s")      \
     X(projections, "payloads serialised")                                     \
     X(deliveries, "next messages queued")                                     \
     X(deliveries_dropped, "next messages lost: queue full, memory out")       \

@@ -146,23 +146,46 @@ subscribe_free(fq_engine *engine, fq_sub *sub)
     fq_binding_fini(&sub->binding);
     fq_rcbuf_unref(sub->operation_name);
     fq_security_context_unref(sub->context);
+    fq_user_table_leave(&engine->users, sub->user, FQ_USER_SUBS);
     fq_free(sub);
     if (called_for != NULL)
         fq_event_unref(called_for);
     fq_event_fifo_fini(&pending);
 }
 
+/* Counts one more subscription of the user of |args|, if there may be one;
+ * *puser is NULL for nobody in particular. */
+static fq_status
+subscribe_enter_user(fq_engine *engine, const fq_subscribe_args *args,
+                     fq_user **puser, fq_gql_errors *errors)
+{
+    size_t max = args->is_client ? engine->limits.max_subs_per_user : 0;
+    fq_status status = fq_user_table_enter(&engine->users, args->context,
+                                           FQ_USER_SUBS, max, puser);
+    if (status != FQ_ERR_LIMIT)
+        return status;
+    FQ_METRIC_ADD(engine->metrics, refused_user_subscriptions, 1);
+    return SUBSCRIBE_REFUSE(errors, FQ_ERR_LIMIT, "LIMIT_REACHED",
+                            "A user may hold %zu subscriptions; complete one "
+                            "first.",
+                            max);
+}
+
 /* Makes a subscription and enters it everywhere. |binding| is stolen on FQ_OK
- * only. */
+ * only, |user| in any case. */
 static fq_status
 subscribe_add(fq_engine *engine, fq_sink *sink, const fq_subscribe_args *args,
-              const fq_field *spec, fq_binding *binding, fq_sub **psub)
+              const fq_field *spec, fq_user *user, fq_binding *binding,
+              fq_sub **psub)
 {
     *psub = NULL;
     fq_sub *sub = fq_alloc_zero(sizeof(*sub)
                                 + spec->n_channels * sizeof(fq_listener));
-    if (sub == NULL)
+    if (sub == NULL) {
+        fq_user_table_leave(&engine->users, user, FQ_USER_SUBS);
         return FQ_ERR_NOMEM;
+    }
+    sub->user = user;
     sub->listeners = (fq_listener *)(sub + 1);
     fq_event_fifo_init(&sub->pending);
     sub->since_seq = engine->dispatch.accepted_seq;
@@ -237,8 +260,14 @@ subscribe_run(fq_engine *engine, fq_sink *sink, const fq_subscribe_args *args,
         status = fq_plan_bind(plan, args->variables, NULL, &binding, errors);
         *prequest_error = status == FQ_ERR_INVALID;
     }
-    if (status == FQ_OK)
-        status = subscribe_add(engine, sink, args, &spec, &binding, psub);
+    fq_user *user = NULL;
+    if (status == FQ_OK) {
+        status = subscribe_enter_user(engine, args, &user, errors);
+        if (status != FQ_OK)
+            goto out;
+        status = subscribe_add(engine, sink, args, &spec, user, &binding,
+                               psub);
+    }
     if (status != FQ_OK)
         subscribe_count_refusal(engine, status, FQ_LIMIT_NONE,
                                 *prequest_error);

@@ -12,6 +12,7 @@
 #include "python/errors.h"
 #include "python/event_bus.h"
 #include "python/feed.h"
+#include "python/limits.h"
 #include "python/loop_mailbox.h"
 #include "python/parts.h"
 #include "python/publish.h"
@@ -25,59 +26,6 @@
 
 /* ── settings ── */
 
-static const struct {
-    const char *name;
-    size_t offset; /* of a size_t in fq_limits */
-} size_limits[] = {
-#define SIZE_LIMIT(name, member) {#name, offsetof(fq_limits, member)}
-    SIZE_LIMIT(queue_max_items, queue_max_items),
-    SIZE_LIMIT(queue_max_bytes, queue_max_bytes),
-    SIZE_LIMIT(message_max_bytes, message_max_bytes),
-    SIZE_LIMIT(event_max_bytes, event_max_bytes),
-    SIZE_LIMIT(max_subscriptions_per_connection,
-               max_subscriptions_per_connection),
-    SIZE_LIMIT(document_max_bytes, engine.document.max_bytes),
-    SIZE_LIMIT(document_max_tokens, engine.document.max_tokens),
-    SIZE_LIMIT(document_max_depth, engine.document.max_depth),
-    SIZE_LIMIT(document_max_fields, engine.document.max_fields),
-    SIZE_LIMIT(document_max_aliases, engine.document.max_aliases),
-    SIZE_LIMIT(document_max_directives, engine.document.max_directives),
-    SIZE_LIMIT(max_plans, engine.max_plans),
-    SIZE_LIMIT(max_plan_bytes, engine.max_plan_bytes),
-    SIZE_LIMIT(max_pending, engine.max_pending),
-#undef SIZE_LIMIT
-};
-
-/* One limit of |dict| by name, checked by config.py before. */
-static int
-read_size(PyObject *dict, const char *name, size_t *psize)
-{
-    PyObject *value = PyDict_GetItemString(dict, name);
-    if (value == NULL) {
-        PyErr_Format(PyExc_KeyError, "%s", name);
-        return -1;
-    }
-    *psize = PyLong_AsSize_t(value);
-    return PyErr_Occurred() ? -1 : 0;
-}
-
-static int
-read_limits(PyObject *dict, fq_limits *limits)
-{
-    *limits = fq_limits_default;
-    for (size_t i = 0; i < Py_ARRAY_LENGTH(size_limits); i++) {
-        char *into = (char *)limits + size_limits[i].offset;
-        if (read_size(dict, size_limits[i].name, (size_t *)into) < 0)
-            return -1;
-    }
-    PyObject *timeout = PyDict_GetItemString(dict, "init_timeout");
-    double seconds = timeout == NULL ? 0 : PyFloat_AsDouble(timeout);
-    if (PyErr_Occurred())
-        return -1;
-    limits->init_timeout_ns = (uint64_t)(seconds * FQ_NS_PER_S);
-    return 0;
-}
-
 PyDoc_STRVAR(default_limits_doc,
              "default_limits()\n--\n\n"
              "The engine's own limits by name; config.py has the same.");
@@ -85,27 +33,7 @@ PyDoc_STRVAR(default_limits_doc,
 static PyObject *
 service_default_limits(PyObject *Py_UNUSED(type), PyObject *Py_UNUSED(ignored))
 {
-    PyObject *dict = PyDict_New();
-    if (dict == NULL)
-        return NULL;
-    const fq_limits *limits = &fq_limits_default;
-    for (size_t i = 0; i < Py_ARRAY_LENGTH(size_limits); i++) {
-        const char *from = (const char *)limits + size_limits[i].offset;
-        PyObject *value = PyLong_FromSize_t(*(const size_t *)from);
-        if (value == NULL
-            || PyDict_SetItemString(dict, size_limits[i].name, value) < 0)
-            Py_CLEAR(dict);
-        Py_XDECREF(value);
-        if (dict == NULL)
-            return NULL;
-    }
-    PyObject *timeout = PyFloat_FromDouble((double)limits->init_timeout_ns
-                                           / FQ_NS_PER_S);
-    if (timeout == NULL
-        || PyDict_SetItemString(dict, "init_timeout", timeout) < 0)
-        Py_CLEAR(dict);
-    Py_XDECREF(timeout);
-    return dict;
+    return fq_limits_to_dict(&fq_limits_default);
 }
 
 int
@@ -145,7 +73,7 @@ service_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
             args, kwargs, "O!O!ddpp:Service", keywords, state->event_bus_type,
             &bus, &PyDict_Type, &limits_dict, &resolver_timeout,
             &publish_timeout, &debug, &has_init_hook)
-        || read_limits(limits_dict, &limits) < 0)
+        || fq_limits_from_dict(limits_dict, &limits) < 0)
         return NULL;
     fq_publisher *publisher = NULL;
     fq_service_object *self = (fq_service_object *)type->tp_alloc(type, 0);

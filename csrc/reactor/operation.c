@@ -179,6 +179,7 @@ start_operation(fq_session *session, fq_operation *operation,
         .operation_name = request->operation_name,
         .variables = request->variables,
         .context = session->context,
+        .is_client = true,
         .handle = operation,
         .now_ns = fq_clock_now_ns(),
     };

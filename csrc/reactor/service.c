@@ -16,7 +16,12 @@ const fq_limits fq_limits_default = {
     .queue_max_bytes = 4u << 20,
     .message_max_bytes = 1u << 20,
     .event_max_bytes = 16u << 20,
+    .max_connections = 65536,
+    .max_connections_per_user = 100,
     .max_subscriptions_per_connection = 100,
+    .messages_per_s = 100,
+    .messages_burst = 200,
+    .memory_limit = 0,
     .init_timeout_ns = 5ull * FQ_NS_PER_S,
     .engine =
         {
@@ -33,6 +38,9 @@ const fq_limits fq_limits_default = {
             .max_plan_bytes = 32u << 20,
             .max_pending = 16384,
             .max_events_waiting = FQ_PUBLISHER_EVENTS_MAX,
+            .events_per_s_per_subscription = 0,
+            .events_per_s_per_user = 0,
+            .max_subs_per_user = 1000,
         },
 };
 

@@ -29,6 +29,14 @@ typedef struct fq_limits {
     size_t event_max_bytes;   /* one event's data */
     size_t max_subscriptions_per_connection;
     uint64_t init_timeout_ns; /* for connection_init */
+    size_t max_connections;   /* of this service's clients at a time */
+    size_t max_connections_per_user;
+    double messages_per_s; /* of one client; reading pauses beyond it. 0: no
+                            * maximum */
+    size_t messages_burst; /* at once; ten times it in excess is a 1008 */
+    size_t memory_limit;   /* resident bytes of the process beyond which
+                            * nobody may subscribe; 0: 80 % of what there
+                            * is */
     fq_engine_limits engine;
 } fq_limits;
 
