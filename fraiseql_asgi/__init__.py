@@ -17,6 +17,7 @@ from fraiseql_asgi._core import (
     EventBus,
     GraphQLMessage,
     ResolverContext,
+    SecurityContext,
     SubscriptionPayload,
 )
 from fraiseql_asgi.config import EventBusConfig, Limits
@@ -69,6 +70,7 @@ __all__ = [
     "RateLimited",
     "ResolverContext",
     "ResolverError",
+    "SecurityContext",
     "SecurityError",
     "SubscriptionEnded",
     "SubscriptionError",

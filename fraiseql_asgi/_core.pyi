@@ -5,7 +5,14 @@
 import asyncio
 import contextvars
 import datetime as dt
-from collections.abc import Awaitable, Callable, Generator, MutableMapping
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Generator,
+    Iterable,
+    Mapping,
+    MutableMapping,
+)
 from typing import Any, ClassVar, Final, NoReturn, final
 
 from typing_extensions import Self
@@ -130,6 +137,38 @@ class Event:
     @property
     def meta(self) -> dict[str, Any] | None: ...
     def to_dict(self) -> dict[str, Any]: ...
+
+# -- security_context --------------------------------------------------------
+
+@final
+class SecurityContext:
+    def __new__(
+        cls,
+        user_id: str | None,
+        tenant_id: str | None = None,
+        roles: Iterable[str] = (),
+        claims: Mapping[str, Any] | None = ...,
+        boundaries: Iterable[str] = (),
+        expires_at: dt.datetime | float | None = None,
+    ) -> Self: ...
+    @classmethod
+    def with_rbac(
+        cls, user_id: str | None, tenant_id: str | None, requested_fields: Iterable[str]
+    ) -> Self: ...
+    @property
+    def user_id(self) -> str | None: ...
+    @property
+    def tenant_id(self) -> str | None: ...
+    @property
+    def roles(self) -> tuple[str, ...]: ...
+    @property
+    def claims(self) -> dict[str, Any]: ...
+    @property
+    def boundaries(self) -> tuple[str, ...]: ...
+    @property
+    def fields(self) -> tuple[str, ...] | None: ...
+    @property
+    def expires_at(self) -> dt.datetime | None: ...
 
 # -- asgi_app ---------------------------------------------------------------
 
@@ -325,6 +364,7 @@ class Service:
         resolver: Resolver | None,
         channels: tuple[str, ...] | None,
         returns: str,
+        security: SecurityContext,
         /,
     ) -> Feed: ...
     def metrics(self) -> Metrics: ...

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from fraiseql_asgi._core import Event, EventBus, Feed
+from fraiseql_asgi._core import Event, EventBus, Feed, SecurityContext
 from fraiseql_asgi._loop_thread import LoopThread
 from fraiseql_asgi._runtime import Runtime
 from fraiseql_asgi.config import EventBusConfig, Limits, as_bus_config
@@ -127,6 +127,7 @@ class SubscriptionExecutor:
             resolver_fn,
             channels,
             returns,
+            None,
         )
 
     def _register(
@@ -142,6 +143,7 @@ class SubscriptionExecutor:
         resolver_fn: Callable[..., Any] | None,
         channels: Iterable[str] | None,
         returns: Returns,
+        security: SecurityContext | None,
     ) -> None:
         """As `register_subscription`; `opener` runs what opens a feed with a
         resolver in the loop that is to call it."""
@@ -151,6 +153,7 @@ class SubscriptionExecutor:
         _check_optional_str("operation_name", operation_name)
         _check_optional_str("user_id", user_id)
         _check_optional_str("tenant_id", tenant_id)
+        context = _make_context(user_id, tenant_id, security)
         returns = check_returns(returns)
         names = None if channels is None else check_channels(channels)
         resolver = None
@@ -177,6 +180,7 @@ class SubscriptionExecutor:
             resolver,
             names,
             returns,
+            context,
         )
         try:
             feed = open_feed() if resolver is None else opener(open_feed)
@@ -264,7 +268,14 @@ class SubscriptionExecutor:
     # -- publishing and numbers ---------------------------------------------
 
     def publish_event(
-        self, event_type: str | Event, channel: str | None = None, data: object = None
+        self,
+        event_type: str | Event,
+        channel: str | None = None,
+        data: object = None,
+        *,
+        tenant_id: str | None = None,
+        boundary: str | None = None,
+        meta: dict[str, Any] | None = None,
     ) -> str:
         """Publish, and return the id the bus gave the event.
 
@@ -277,6 +288,9 @@ class SubscriptionExecutor:
             event_type: what happened, `"userCreated"`; or an `Event`, alone.
             channel: where.
             data: the details, a dict of JSON values.
+            tenant_id: the tenant it belongs to: nobody else gets it.
+            boundary: the subgraph it belongs to: likewise.
+            meta: what travels along, such as `{"traceparent": ...}`.
 
         Raises:
             PublishTimeout: the bus had no room for 5 seconds.
@@ -285,6 +299,9 @@ class SubscriptionExecutor:
             ClosedError: the executor was closed.
         """
         service = self._runtime.service()
+        if has_envelope(tenant_id, boundary, meta):
+            event_type = make_event(event_type, channel, data, tenant_id, boundary, meta)
+            channel = data = None
         if isinstance(event_type, Event):
             if channel is not None or data is not None:
                 raise TypeError("an Event is published alone")
@@ -344,6 +361,63 @@ class SubscriptionExecutor:
         self._connections = {}
         self._owners = {}
         self._loop = None
+
+
+def has_envelope(tenant_id: str | None, boundary: str | None, meta: dict[str, Any] | None) -> bool:
+    """Whether a publisher says more of an event than what, where and data."""
+    return tenant_id is not None or boundary is not None or meta is not None
+
+
+def make_event(
+    event_type: str | Event | None,
+    channel: str | Event | None,
+    data: object,
+    tenant_id: str | None,
+    boundary: str | None,
+    meta: dict[str, Any] | None,
+) -> Event:
+    """The event that a publisher names by these arguments.
+
+    Raises:
+        TypeError: an Event is among them, which has all of that itself; an
+            argument is missing or has the wrong type.
+        ValueError: a name is empty, the data is not JSON.
+    """
+    if isinstance(event_type, Event) or isinstance(channel, Event):
+        raise TypeError(
+            "an Event has its own tenant_id, boundary and meta: give them to it, or publish "
+            "event_type, channel and data"
+        )
+    if channel is None or data is None:
+        raise TypeError("channel and data are needed, or an Event")
+    return Event(
+        channel if event_type is None else event_type,
+        channel,
+        data,
+        tenant_id=tenant_id,
+        boundary=boundary,
+        meta=meta,
+    )
+
+
+def _make_context(
+    user_id: str | None, tenant_id: str | None, security: SecurityContext | None
+) -> SecurityContext:
+    """Who a subscription is for: `security`, which user and tenant do not
+    contradict, or else just them."""
+    if security is None:
+        return SecurityContext(user_id, tenant_id)
+    if not isinstance(security, SecurityContext):
+        raise TypeError(
+            f"security must be a SecurityContext or None, not {type(security).__name__}"
+        )
+    for name, value, own in (
+        ("user_id", user_id, security.user_id),
+        ("tenant_id", tenant_id, security.tenant_id),
+    ):
+        if value is not None and value != own:
+            raise ValueError(f"{name} is {value!r}, but that of security is {own!r}")
+    return security
 
 
 def _check_str(name: str, value: object) -> str:

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from fraiseql_asgi._core import ASGIApp, Event, EventBus, Publication, Service
+from fraiseql_asgi._core import ASGIApp, Event, EventBus, Publication, SecurityContext, Service
 from fraiseql_asgi._runtime import Runtime
 from fraiseql_asgi._schema import read_schema
 from fraiseql_asgi.config import (
@@ -22,7 +22,7 @@ from fraiseql_asgi.config import (
 )
 from fraiseql_asgi.errors import ClosedError, ConfigError, FraiseQLError, PublishTimeout
 from fraiseql_asgi.execute import make_handler
-from fraiseql_asgi.executor import SubscriptionExecutor
+from fraiseql_asgi.executor import SubscriptionExecutor, has_envelope, make_event
 from fraiseql_asgi.persisted import PersistedSetting, load_persisted
 from fraiseql_asgi.subscription import Declaring, Field
 from fraiseql_asgi.types import Metrics, Receive, Returns, Scope, Send
@@ -143,6 +143,9 @@ class SubscriptionManager(Declaring):
         data: object = None,
         *,
         event_type: str | None = None,
+        tenant_id: str | None = None,
+        boundary: str | None = None,
+        meta: dict[str, Any] | None = None,
     ) -> str:
         """Publish from any thread; returns the id the bus gave the event.
 
@@ -153,6 +156,9 @@ class SubscriptionManager(Declaring):
             channel: where; or an `Event`, alone.
             data: a dict of JSON values, converted before this returns.
             event_type: what happened; None: the channel's name.
+            tenant_id: the tenant it belongs to: nobody else gets it.
+            boundary: the subgraph it belongs to: likewise.
+            meta: what travels along, such as `{"traceparent": ...}`.
 
         Raises:
             QueueFull: no room, where an event loop runs.
@@ -160,10 +166,21 @@ class SubscriptionManager(Declaring):
             TypeError, ValueError: the data is not JSON; nothing was published.
             ClosedError: the manager was stopped.
         """
-        return self._service().publish(channel, data, event_type, False)
+        service = self._service()
+        if has_envelope(tenant_id, boundary, meta):
+            event = make_event(event_type, channel, data, tenant_id, boundary, meta)
+            return service.publish(event, None, None, False)
+        return service.publish(channel, data, event_type, False)
 
     async def publish_event(
-        self, event_type: str | Event, channel: str | None = None, data: object = None
+        self,
+        event_type: str | Event,
+        channel: str | None = None,
+        data: object = None,
+        *,
+        tenant_id: str | None = None,
+        boundary: str | None = None,
+        meta: dict[str, Any] | None = None,
     ) -> str:
         """Publish, and return the id the bus gave the event.
 
@@ -176,6 +193,9 @@ class SubscriptionManager(Declaring):
             event_type: what happened, `"orderUpdated"`; or an `Event`, alone.
             channel: where.
             data: a dict of JSON values, converted before anything is awaited.
+            tenant_id: the tenant it belongs to: nobody else gets it.
+            boundary: the subgraph it belongs to: likewise.
+            meta: what travels along, such as `{"traceparent": ...}`.
 
         Raises:
             PublishTimeout: no room in time.
@@ -184,6 +204,9 @@ class SubscriptionManager(Declaring):
         """
         service = self._service()
         waits = service.n_feeds > 0 and not Service.is_inside()
+        if has_envelope(tenant_id, boundary, meta):
+            event_type = make_event(event_type, channel, data, tenant_id, boundary, meta)
+            channel = data = None
         if isinstance(event_type, Event):
             if channel is not None or data is not None:
                 raise TypeError("an Event is published alone")
@@ -227,6 +250,7 @@ class SubscriptionManager(Declaring):
         tenant_id: str | None,
         *,
         channels: Iterable[str] | None = None,
+        security: SecurityContext | None = None,
         returns: Returns = "field",
     ) -> None:
         """Start a subscription that this application reads itself, with
@@ -234,6 +258,10 @@ class SubscriptionManager(Declaring):
 
         Arguments and exceptions are those of
         `SubscriptionExecutor.register_subscription`.
+
+        Args:
+            security: who it is for; None: one with `user_id` and `tenant_id`,
+                which otherwise must be None or the same.
         """
         self._service()
         self._executor._register(
@@ -248,6 +276,7 @@ class SubscriptionManager(Declaring):
             resolver_fn,
             channels,
             returns,
+            security,
         )
 
     async def get_next_event(self, subscription_id: str) -> bytes | None:

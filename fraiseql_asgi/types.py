@@ -67,8 +67,19 @@ class Metrics(TypedDict):
     refused_persisted: int
     #: it asks for the schema, which is not told,
     refused_introspection: int
-    #: it is a query or mutation, and nothing executes them.
+    #: it is a query or mutation, and nothing executes them,
     refused_unhandled: int
+    #: the security policy forbids it.
+    refused_forbidden: int
+    #: What security kept from one subscription each: events a row filter does
+    #: not let through, events of another tenant, of none, of one that is
+    #: unclear, of a subgraph out of reach, and values after `expires_at`.
+    security_row_denied: int
+    security_tenant_denied_foreign: int
+    security_tenant_denied_unnamed: int
+    security_tenant_denied_unclear: int
+    security_federation_denied: int
+    security_expired_denied: int
     #: Queries and mutations given to `execute_handler`, and those that ended in
     #: an `error` message.
     execute_calls: int

@@ -48,6 +48,9 @@ event_free(fq_event *event)
     fq_rcbuf_unref(event->channel);
     fq_rcbuf_unref(event->event_type);
     fq_rcbuf_unref(event->data);
+    fq_rcbuf_unref(event->tenant_id);
+    fq_rcbuf_unref(event->boundary);
+    fq_rcbuf_unref(event->meta);
     if (event->doc != NULL)
         fq_json_free(event->doc);
     fq_free(event);
@@ -89,6 +92,51 @@ nomem:
 fail:
     if (event != NULL)
         event_free(event);
+    return status;
+}
+
+static fq_status
+event_copy_label(fq_str text, const char *what, fq_rcbuf **pcopy,
+                 fq_error *error)
+{
+    if (text.len == 0)
+        return FQ_OK;
+    fq_status status = event_check_name(text, what, error);
+    return status == FQ_OK ? fq_rcbuf_new(text, pcopy) : status;
+}
+
+static fq_status
+event_copy_meta(fq_str meta, fq_rcbuf **pcopy, fq_error *error)
+{
+    if (meta.len == 0)
+        return FQ_OK;
+    if (meta.len > FQ_EVENT_META_MAX)
+        return fq_error_set(error, FQ_ERR_LIMIT, FQ_ERROR_NO_POS,
+                            "meta is %zu bytes of JSON; at most %d are "
+                            "allowed",
+                            meta.len, FQ_EVENT_META_MAX);
+    yyjson_doc *doc;
+    fq_status status = fq_json_read(meta, FQ_JSON_STRICT, &doc, error);
+    if (status == FQ_OK && !yyjson_is_obj(yyjson_doc_get_root(doc)))
+        status = fq_error_set(error, FQ_ERR_INVALID, 0,
+                              "meta must be a JSON object");
+    fq_json_free(doc);
+    return status == FQ_OK ? fq_rcbuf_new(meta, pcopy) : status;
+}
+
+fq_status
+fq_event_label(fq_event *event, fq_str tenant_id, fq_str boundary, fq_str meta,
+               fq_error *error)
+{
+    FQ_CHECK(event->tenant_id == NULL && event->boundary == NULL
+             && event->meta == NULL);
+    fq_status status = event_copy_label(tenant_id, "tenant_id",
+                                        &event->tenant_id, error);
+    if (status == FQ_OK)
+        status = event_copy_label(boundary, "boundary", &event->boundary,
+                                  error);
+    if (status == FQ_OK)
+        status = event_copy_meta(meta, &event->meta, error);
     return status;
 }
 

@@ -18,6 +18,8 @@
 #define FQ_EVENT_ID_MAX 48
 /* The longest channel and event type: names, not payloads. */
 #define FQ_EVENT_NAME_MAX 1024
+/* The largest meta: some headers that travel along, not another payload. */
+#define FQ_EVENT_META_MAX (64 * 1024)
 
 typedef struct fq_event fq_event;
 
@@ -28,6 +30,9 @@ struct fq_event {
     fq_rcbuf *event_type;
     fq_rcbuf *data;         /* the JSON text of an object */
     yyjson_doc *doc;        /* the same, parsed */
+    fq_rcbuf *tenant_id;    /* whose it is; NULL: not said; never empty */
+    fq_rcbuf *boundary;     /* the subgraph that owns it; likewise */
+    fq_rcbuf *meta;         /* the JSON text of an object; NULL: none */
     uint64_t created_at_ns; /* wall clock, since 1970 */
     /* Called once, on the thread that drops the last reference, before the
      * event is freed: every engine has dispatched it and every resolver it
@@ -44,6 +49,14 @@ fq_status
 fq_event_new(fq_str channel, fq_str event_type, fq_str data,
              uint64_t created_at_ns, size_t max_bytes, fq_event **pevent,
              fq_error *error);
+
+/* Says whose |event| is, before it is published, once. ptr NULL or empty: not
+ * said. Errors: FQ_ERR_INVALID (a name over FQ_EVENT_NAME_MAX or not UTF-8,
+ * |meta| not the text of a JSON object), FQ_ERR_SYNTAX, FQ_ERR_LIMIT (|meta|
+ * over FQ_EVENT_META_MAX), FQ_ERR_NOMEM. */
+fq_status
+fq_event_label(fq_event *event, fq_str tenant_id, fq_str boundary, fq_str meta,
+               fq_error *error);
 
 fq_event *
 fq_event_ref(fq_event *event);

@@ -193,7 +193,10 @@ fq_caller_answer(fq_engine *engine, fq_sub_id id, fq_answer_kind kind,
         if (kind == FQ_ANSWER_ERROR)
             kind = FQ_ANSWER_FAIL;
     }
-    caller_deliver(engine, sub, kind, text);
+    if (now_ns < sub->security.expires_at_ns)
+        caller_deliver(engine, sub, kind, text);
+    else
+        FQ_METRIC_ADD(engine->metrics, security_expired_denied, 1);
     sub = fq_registry_find(&engine->registry, id);
     if (sub != NULL && (kind == FQ_ANSWER_END || kind == FQ_ANSWER_FAIL))
         caller_end(engine, sub);

@@ -113,6 +113,16 @@ dispatch_payload(fq_engine *engine, fq_sub *sub)
     return share->payload;
 }
 
+/* Whether security lets |event| through to |sub|. If not, nothing of it may
+ * show there, not even as lost. */
+static bool
+is_allowed(fq_engine *engine, const fq_sub *sub, const fq_event *event,
+           const fq_event_security *facts, uint64_t now_ns)
+{
+    return fq_security_allows_event(&sub->security, sub->context, event, facts,
+                                    now_ns, engine->metrics);
+}
+
 /* The current event concerns |sub|. */
 static void
 dispatch_match(fq_engine *engine, fq_sub *sub, uint64_t now_ns)
@@ -143,6 +153,7 @@ dispatch_begin(fq_engine *engine)
     if (dispatch->event == NULL)
         return false;
     dispatch->event_seq = dispatch->accepted_seq - n_waiting + 1;
+    fq_security_read_event(engine->policy, dispatch->event, &dispatch->facts);
     fq_channel *channel = fq_channel_index_find(
         &engine->channels, fq_rcbuf_str(dispatch->event->channel));
     if (channel != NULL)
@@ -174,18 +185,21 @@ fq_dispatch_fini(fq_dispatch *dispatch)
 
 /* There is no memory to queue |event|: whoever would have got it, counts. */
 static void
-dispatch_lose(fq_engine *engine, fq_event *event)
+dispatch_lose(fq_engine *engine, fq_event *event, uint64_t now_ns)
 {
     fq_channel *channel = fq_channel_index_find(&engine->channels,
                                                 fq_rcbuf_str(event->channel));
     if (channel == NULL)
         return;
-    FQ_METRIC_ADD(engine->metrics, events_matched, channel->n_listeners);
+    fq_event_security facts;
+    fq_security_read_event(engine->policy, event, &facts);
     FQ_LIST_FOREACH(node, &channel->listeners)
     {
         fq_sub *sub = FQ_CONTAINER_OF(node, fq_listener, node)->sub;
-        if (sub != NULL)
-            fq_engine_lose(engine, sub);
+        if (sub == NULL || !is_allowed(engine, sub, event, &facts, now_ns))
+            continue;
+        FQ_METRIC_ADD(engine->metrics, events_matched, 1);
+        fq_engine_lose(engine, sub);
     }
 }
 
@@ -196,7 +210,7 @@ fq_dispatch_accept(fq_engine *engine, fq_event *event, uint64_t now_ns)
     if (fq_event_fifo_push(&dispatch->waiting, event) == FQ_OK)
         dispatch->accepted_seq++;
     else
-        dispatch_lose(engine, event);
+        dispatch_lose(engine, event, now_ns);
     return fq_dispatch_run(engine, now_ns);
 }
 
@@ -215,7 +229,9 @@ fq_dispatch_run(fq_engine *engine, uint64_t now_ns)
         fq_sub *sub = fq_channel_cursor_next(&dispatch->cursor);
         if (sub == NULL) {
             dispatch_end(dispatch);
-        } else if (sub->since_seq < dispatch->event_seq) {
+        } else if (sub->since_seq < dispatch->event_seq
+                   && is_allowed(engine, sub, dispatch->event,
+                                 &dispatch->facts, now_ns)) {
             n_matched++;
             dispatch_match(engine, sub, now_ns);
         }

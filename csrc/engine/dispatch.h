@@ -12,6 +12,7 @@
 #include "bus/event.h"
 #include "engine/channel_index.h"
 #include "engine/event_fifo.h"
+#include "engine/security/security.h"
 #include "graphql/plan.h"
 
 struct fq_engine;
@@ -21,6 +22,7 @@ typedef struct fq_dispatch {
     uint64_t accepted_seq;      /* number of the event accepted last, from 1 */
     fq_event *event;            /* being dispatched, one reference; or NULL */
     uint64_t event_seq;         /* its number */
+    fq_event_security facts;    /* about it */
     fq_channel_cursor cursor;   /* where in its channel */
     fq_plan_variant **variants; /* that share a payload of it; one ref each */
     size_t n_variants;

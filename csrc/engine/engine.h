@@ -22,6 +22,7 @@
 #include "engine/metrics.h"
 #include "engine/rate_limit.h"
 #include "engine/security/context.h"
+#include "engine/security/security.h"
 #include "engine/user_table.h"
 #include "graphql/errors.h"
 #include "graphql/plan.h"
@@ -109,6 +110,7 @@ struct fq_sub {
     fq_security_context *context; /* one reference; NULL: nobody's, to which
                                    * no policy gives anything */
     uint64_t created_at_ns;
+    fq_sub_security security; /* of the policy, for |context| */
     /* private to engine/ */
     fq_event_fifo pending; /* events that wait for the resolver */
     fq_event *called_for;  /* the event whose answer is awaited, one ref */
@@ -139,6 +141,8 @@ typedef struct fq_subscribe_args {
                                    * refused by it */
     void *handle;
     uint64_t now_ns;
+    uint64_t wall_ns; /* since 1970, at now_ns: a context that expires has
+                       * expired without it */
 } fq_subscribe_args;
 
 /* |limits| is copied, |metrics| used until fq_engine_free. Errors:

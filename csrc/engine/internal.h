@@ -18,6 +18,7 @@ struct fq_engine {
     fq_plan_cache *plans;
     fq_schema *schema;     /* one reference; NULL: none */
     bool serve_undeclared; /* its fields that are not in |fields| */
+    fq_policy *policy;     /* NULL: none */
     fq_map fields;         /* name -> fq_field, the name inside the field */
     fq_registry registry;
     fq_channel_index channels;

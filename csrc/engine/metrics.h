@@ -34,6 +34,13 @@
     X(refused_persisted, "persisted operations unknown, or none given")       \
     X(refused_introspection, "queries for the schema, where it is not told")  \
     X(refused_unhandled, "queries and mutations that nothing executes")       \
+    X(refused_forbidden, "subscriptions the policy refuses, see security_")   \
+    X(security_row_denied, "events a row filter keeps from a subscription")   \
+    X(security_tenant_denied_foreign, "events of another tenant")             \
+    X(security_tenant_denied_unnamed, "events that name no tenant")           \
+    X(security_tenant_denied_unclear, "events whose tenant is unclear")       \
+    X(security_federation_denied, "events of a subgraph out of reach")        \
+    X(security_expired_denied, "events after the end of a context")           \
     X(execute_calls, "queries and mutations handed to Python")                \
     X(execute_errors, "of these, ended by an `error` message")                \
     X(channels_active, "channels somebody listens on")                        \

@@ -197,6 +197,8 @@ subscribe_add(fq_engine *engine, fq_sink *sink, const fq_subscribe_args *args,
     sub->created_at_ns = args->now_ns;
     if (args->context != NULL)
         sub->context = fq_security_context_ref(args->context);
+    sub->security.expires_at_ns = fq_security_expires_at_ns(
+        args->context, args->now_ns, args->wall_ns);
     fq_status status = FQ_OK;
     if (args->operation_name.ptr != NULL)
         status = fq_rcbuf_new(args->operation_name, &sub->operation_name);

@@ -204,9 +204,11 @@ event_get_id(PyObject *self, void *Py_UNUSED(closure))
 
 /* The C API of datetime is a pointer that one interpreter may free while
  * another still holds it, so its class is called like any other. */
-static int
-import_datetime(fq_state *state)
+int
+fq_event_object_import_datetime(fq_state *state)
 {
+    if (state->utc != NULL && state->datetime_type != NULL)
+        return 0;
     PyObject *module = PyImport_ImportModule("datetime");
     if (module == NULL)
         return -1;
@@ -225,8 +227,7 @@ static PyObject *
 event_get_created_at(PyObject *self, void *Py_UNUSED(closure))
 {
     fq_state *state = fq_state_of(self);
-    if ((state->utc == NULL || state->datetime_type == NULL)
-        && import_datetime(state) < 0)
+    if (fq_event_object_import_datetime(state) < 0)
         return NULL;
     uint64_t ns = ((event_object *)self)->parts.created_at_ns;
     time_t seconds = (time_t)(ns / FQ_NS_PER_S);

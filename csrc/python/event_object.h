@@ -35,4 +35,9 @@ fq_event_object_check(fq_state *state, PyObject *object);
 void
 fq_event_object_peek(PyObject *event, fq_event_parts *parts);
 
+/* Sees that state->datetime_type and state->utc are there. Returns 0, or -1
+ * with an exception. */
+int
+fq_event_object_import_datetime(fq_state *state);
+
 #endif

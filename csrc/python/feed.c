@@ -9,6 +9,7 @@
 #include "python/port_object.h"
 #include "python/publish.h"
 #include "python/resolver.h"
+#include "python/security_context.h"
 #include "reactor/feed.h"
 
 /* The reactor answers in microseconds unless it has much to dispatch; this is
@@ -162,8 +163,8 @@ static int
 read_request(fq_state *state, PyObject *const *args, Py_ssize_t n_args,
              request *request)
 {
-    if (n_args != 8) {
-        PyErr_SetString(PyExc_TypeError, "feed() takes 8 arguments");
+    if (n_args != 9) {
+        PyErr_SetString(PyExc_TypeError, "feed() takes 9 arguments");
         return -1;
     }
     fq_feed_args *into = &request->args;
@@ -188,6 +189,13 @@ read_request(fq_state *state, PyObject *const *args, Py_ssize_t n_args,
     }
     into->kind = request->resolver == NULL ? FQ_FIELD_EVENT
                                            : FQ_FIELD_RESOLVER;
+    if (!fq_security_context_object_check(state, args[8])) {
+        PyErr_Format(PyExc_TypeError,
+                     "security must be a SecurityContext, not %.200s",
+                     Py_TYPE(args[8])->tp_name);
+        return -1;
+    }
+    into->context = fq_security_context_object_peek(args[8]);
     return fq_service_object_read_returns(args[7], &into->returns);
 }
 

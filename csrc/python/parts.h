@@ -17,6 +17,7 @@
     X(graphql_message)                                                        \
     X(subscription_payload)                                                   \
     X(event_object)                                                           \
+    X(security_context)                                                       \
     X(waker)                                                                  \
     X(loop_mailbox)                                                           \
     X(port_object)                                                            \

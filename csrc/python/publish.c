@@ -54,6 +54,12 @@ out:
     return result;
 }
 
+static fq_str
+part_str(const fq_rcbuf *part)
+{
+    return part == NULL ? fq_str_make(NULL, 0) : fq_rcbuf_str(part);
+}
+
 /* An event of what the Event |object| is made of. */
 static int
 copy_event(fq_state *state, PyObject *object, size_t max_bytes,
@@ -61,20 +67,20 @@ copy_event(fq_state *state, PyObject *object, size_t max_bytes,
 {
     fq_event_parts parts;
     fq_event_object_peek(object, &parts);
-    if (parts.tenant_id != NULL || parts.boundary != NULL
-        || parts.meta != NULL) {
-        PyErr_SetString(PyExc_ValueError,
-                        "an Event with tenant_id, boundary or meta cannot be "
-                        "published by this version");
-        return -1;
-    }
     fq_error error = {.status = FQ_OK};
     fq_status status = fq_event_new(
         fq_rcbuf_str(parts.channel), fq_rcbuf_str(parts.event_type),
         fq_rcbuf_str(parts.data), parts.created_at_ns, max_bytes, pevent,
         &error);
     if (status == FQ_OK)
+        status = fq_event_label(*pevent, part_str(parts.tenant_id),
+                                part_str(parts.boundary), part_str(parts.meta),
+                                &error);
+    if (status == FQ_OK)
         return 0;
+    if (*pevent != NULL)
+        fq_event_unref(*pevent);
+    *pevent = NULL;
     fq_errors_raise(state, status, &error);
     return -1;
 }

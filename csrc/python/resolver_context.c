@@ -16,6 +16,9 @@ typedef struct resolver_context {
     fq_rcbuf *data;        /* of the event; NULL where there is none */
     fq_rcbuf *channel;
     fq_rcbuf *event_type;
+    fq_rcbuf *tenant_id; /* these three may be NULL */
+    fq_rcbuf *boundary;
+    fq_rcbuf *meta;
     fq_rcbuf *args;
     fq_rcbuf *operation_name; /* NULL: none */
     fq_rcbuf *subscription_id;
@@ -44,6 +47,9 @@ fq_resolver_context_new(fq_state *state, fq_port_object *owner,
         self->data = ref_or_null(call->data);
     self->channel = ref_or_null(call->channel);
     self->event_type = ref_or_null(call->event_type);
+    self->tenant_id = ref_or_null(call->tenant_id);
+    self->boundary = ref_or_null(call->boundary);
+    self->meta = ref_or_null(call->meta);
     self->args = ref_or_null(call->args);
     self->operation_name = ref_or_null(call->operation_name);
     self->subscription_id = ref_or_null(call->subscription_id);
@@ -61,6 +67,9 @@ get_event(resolver_context *self, void *Py_UNUSED(closure))
         fq_event_parts parts = {
             .channel = self->channel,
             .event_type = self->event_type,
+            .tenant_id = self->tenant_id,
+            .boundary = self->boundary,
+            .meta = self->meta,
             .data = self->data,
             .id = self->event_id,
             .created_at_ns = self->created_at_ns,
@@ -171,6 +180,9 @@ context_dealloc(resolver_context *self)
     fq_rcbuf_unref(self->data);
     fq_rcbuf_unref(self->channel);
     fq_rcbuf_unref(self->event_type);
+    fq_rcbuf_unref(self->tenant_id);
+    fq_rcbuf_unref(self->boundary);
+    fq_rcbuf_unref(self->meta);
     fq_rcbuf_unref(self->args);
     fq_rcbuf_unref(self->operation_name);
     fq_rcbuf_unref(self->subscription_id);

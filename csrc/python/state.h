@@ -17,6 +17,7 @@
     X(graphql_message_type)                                                   \
     X(subscription_payload_type)                                              \
     X(event_type)                                                             \
+    X(security_context_type)                                                  \
     X(waker_type)                                                             \
     X(loop_mailbox_type)                                                      \
     X(port_object_type)                                                       \

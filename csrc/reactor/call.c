@@ -44,6 +44,9 @@ fq_call_free(fq_call *call)
     fq_rcbuf_unref(call->subscription_id);
     fq_rcbuf_unref(call->channel);
     fq_rcbuf_unref(call->event_type);
+    fq_rcbuf_unref(call->tenant_id);
+    fq_rcbuf_unref(call->boundary);
+    fq_rcbuf_unref(call->meta);
     fq_rcbuf_unref(call->answer_text);
     fq_port_unref(call->port);
     fq_free(call);

@@ -42,6 +42,9 @@ typedef struct fq_call {
     /* RESOLVE: the rest of the event */
     fq_rcbuf *channel;
     fq_rcbuf *event_type;
+    fq_rcbuf *tenant_id; /* these three may be NULL */
+    fq_rcbuf *boundary;
+    fq_rcbuf *meta;
     char event_id[FQ_EVENT_ID_MAX];
     uint64_t created_at_ns;
     /* the answer */

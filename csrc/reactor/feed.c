@@ -235,6 +235,7 @@ subscribe(feed *self, fq_rcbuf **ptext)
         .n_channels = self->field->n_channels,
         .context = self->context,
         .now_ns = fq_clock_now_ns(),
+        .wall_ns = fq_clock_wall_ns(),
     };
     if (self->operation_name != NULL)
         args.operation_name = fq_rcbuf_str(self->operation_name);

@@ -182,6 +182,7 @@ start_operation(fq_session *session, fq_operation *operation,
         .is_client = true,
         .handle = operation,
         .now_ns = fq_clock_now_ns(),
+        .wall_ns = fq_clock_wall_ns(),
     };
     fq_plan *plan;
     fq_status status = fq_engine_plan(service->engine, &args, &plan, errors);

@@ -37,6 +37,9 @@ fq_sub_call_send(fq_engine *engine, fq_port *port, fq_sub *sub, fq_str id,
         call->data = fq_rcbuf_ref(event->data);
         call->channel = fq_rcbuf_ref(event->channel);
         call->event_type = fq_rcbuf_ref(event->event_type);
+        call->tenant_id = ref_or_null(event->tenant_id);
+        call->boundary = ref_or_null(event->boundary);
+        call->meta = ref_or_null(event->meta);
         memcpy(call->event_id, event->id, FQ_EVENT_ID_MAX);
         call->created_at_ns = event->created_at_ns;
     }

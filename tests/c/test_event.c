@@ -102,6 +102,68 @@ test_event_name_of_maximum_length_is_accepted(void **state)
     fq_event_unref(event);
 }
 
+static fq_status
+body_event_label(void *arg)
+{
+    (void)arg;
+    fq_event *event;
+    fq_status status = event_make("c", "t", "{}", 0, &event, NULL);
+    if (status != FQ_OK)
+        return status;
+    status = fq_event_label(event, FQ_STR_LIT("t1"), FQ_STR_LIT("orders"),
+                            FQ_STR_LIT("{\"a\":1}"), NULL);
+    if (status == FQ_OK) {
+        fq_test_assert_str(fq_rcbuf_str(event->tenant_id), "t1");
+        fq_test_assert_str(fq_rcbuf_str(event->boundary), "orders");
+        fq_test_assert_str(fq_rcbuf_str(event->meta), "{\"a\":1}");
+    }
+    fq_event_unref(event);
+    return status;
+}
+
+static void
+test_event_says_whose_it_is(void **state)
+{
+    (void)state;
+    fq_test_body(body_event_label, NULL);
+}
+
+static void
+test_event_refuses_a_label(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *tenant_id, *boundary, *meta;
+        fq_status status;
+    } cases[] = {
+        {"", "", "", FQ_OK},
+        {"\xff", "", "", FQ_ERR_INVALID},
+        {"", "\xff", "", FQ_ERR_INVALID},
+        {"", "", "[]", FQ_ERR_INVALID},
+        {"", "", "{", FQ_ERR_SYNTAX},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        fq_event *event;
+        assert_int_equal(event_make("c", "t", "{}", 0, &event, NULL), FQ_OK);
+        assert_int_equal(fq_event_label(event, fq_str_of(cases[i].tenant_id),
+                                        fq_str_of(cases[i].boundary),
+                                        fq_str_of(cases[i].meta), NULL),
+                         cases[i].status);
+        if (cases[i].status == FQ_OK)
+            assert_null(event->tenant_id);
+        fq_event_unref(event);
+    }
+    char *meta = calloc(1, FQ_EVENT_META_MAX + 2);
+    memset(meta, ' ', FQ_EVENT_META_MAX + 1);
+    fq_event *event;
+    assert_int_equal(event_make("c", "t", "{}", 0, &event, NULL), FQ_OK);
+    assert_int_equal(fq_event_label(event, FQ_STR_LIT(""), FQ_STR_LIT(""),
+                                    fq_str_of(meta), NULL),
+                     FQ_ERR_LIMIT);
+    fq_event_unref(event);
+    free(meta);
+}
+
 static void
 count_done(fq_event *event, void *arg)
 {
@@ -133,6 +195,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         FQ_TEST(test_event_holds_what_was_published),
         FQ_TEST(test_event_refuses),
+        FQ_TEST(test_event_says_whose_it_is),
+        FQ_TEST(test_event_refuses_a_label),
         FQ_TEST(test_event_name_of_maximum_length_is_accepted),
         FQ_TEST(test_event_is_done_with_its_last_reference),
     };

@@ -77,9 +77,37 @@ def test_an_event_object_is_published_alone(executor: SubscriptionExecutor) -> N
         executor.publish_event(Event("ticked", "tick", {"n": 1}), "tick", {})
 
 
-def test_an_event_cannot_carry_what_no_bus_does(executor: SubscriptionExecutor) -> None:
-    with pytest.raises(ValueError, match="tenant_id"):
-        executor.publish_event(Event("ticked", "tick", {}, tenant_id="t"))
+def test_an_event_of_a_tenant_reaches_that_tenant_only(executor: SubscriptionExecutor) -> None:
+    register(executor, tenant_id="t1")
+    executor.publish_event(Event("ticked", "tick", {"n": 1}, tenant_id="t2"))
+    executor.publish_event("ticked", "tick", {"n": 2}, tenant_id="t1")
+    executor.publish_event("ticked", "tick", {"n": 3}, tenant_id="")
+    assert payload(executor) == {"data": {"tick": {"n": 2}}}
+    assert payload(executor) == {"data": {"tick": {"n": 3}}}
+    assert executor.next_event("s") is None
+    metrics = executor.get_metrics()
+    assert metrics["security_tenant_denied_foreign"] == 1
+    assert metrics["events_matched"] == 2
+
+
+def test_an_event_of_a_subgraph_needs_its_boundary(executor: SubscriptionExecutor) -> None:
+    register(executor)
+    executor.publish_event("ticked", "tick", {"n": 1}, boundary="orders")
+    assert executor.next_event("s") is None
+    assert executor.get_metrics()["security_federation_denied"] == 1
+
+
+def test_a_resolver_sees_the_whole_event(executor: SubscriptionExecutor) -> None:
+    seen: list[Event] = []
+    register(
+        executor,
+        tenant_id="t1",
+        resolver_fn=lambda event, variables, context: seen.append(context.event),
+    )
+    executor.publish_event("ticked", "tick", {"n": 1}, tenant_id="t1", meta={"traceparent": "x"})
+    assert seen[0].tenant_id == "t1"
+    assert seen[0].boundary is None
+    assert seen[0].meta == {"traceparent": "x"}
 
 
 def test_order_is_that_of_publishing(executor: SubscriptionExecutor) -> None:

@@ -99,7 +99,8 @@ fq_security_context_new(const fq_security_context_args *args,
     char *to = (char *)(names + n_names);
     atomic_init(&self->n_refs, 1);
     self->has_fields = args->has_fields;
-    self->user_id = copy_text(args->user_id, &to);
+    if (args->user_id.len > 0)
+        self->user_id = copy_text(args->user_id, &to);
     if (args->tenant_id.len > 0)
         self->tenant_id = copy_text(args->tenant_id, &to);
     self->roles = copy_names(args->roles, args->n_roles, &names, &to);
@@ -130,6 +131,27 @@ fq_security_context_unref(fq_security_context *context)
     atomic_thread_fence(memory_order_acquire);
     fq_json_free(context->claims);
     fq_free(context);
+}
+
+bool
+fq_security_context_eq(const fq_security_context *a,
+                       const fq_security_context *b)
+{
+    if (a == b)
+        return true;
+    return (a->user_id.ptr == NULL) == (b->user_id.ptr == NULL)
+           && fq_str_eq(a->user_id, b->user_id)
+           && (a->tenant_id.ptr == NULL) == (b->tenant_id.ptr == NULL)
+           && fq_str_eq(a->tenant_id, b->tenant_id)
+           && a->expires_at_ms == b->expires_at_ms
+           && a->has_fields == b->has_fields
+           && fq_name_set_eq(&a->fields, &b->fields)
+           && fq_name_set_eq(&a->roles, &b->roles)
+           && fq_name_set_eq(&a->boundaries, &b->boundaries)
+           && (a->claims == NULL) == (b->claims == NULL)
+           && (a->claims == NULL
+               || yyjson_equals(yyjson_doc_get_root(a->claims),
+                                yyjson_doc_get_root(b->claims)));
 }
 
 bool

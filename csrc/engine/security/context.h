@@ -24,7 +24,7 @@ typedef struct fq_name_set {
 typedef struct fq_security_context {
     _Atomic uint32_t n_refs; /* release on unref pairs with acquire at 0 */
     bool has_fields;         /* |fields| limits what may be selected */
-    fq_str user_id;          /* ptr NULL: none */
+    fq_str user_id;          /* ptr NULL: none; never empty */
     fq_str tenant_id;        /* ptr NULL: none; never empty */
     fq_name_set roles;
     fq_name_set boundaries; /* subgraphs it may reach */
@@ -35,7 +35,7 @@ typedef struct fq_security_context {
 } fq_security_context;
 
 /* Texts and lists are copied; lists may be in any order and name things
- * twice. An empty tenant_id is none. */
+ * twice. An empty user_id or tenant_id is none. */
 typedef struct fq_security_context_args {
     fq_str user_id;   /* ptr NULL: none */
     fq_str tenant_id; /* likewise */
@@ -61,6 +61,11 @@ fq_security_context_ref(fq_security_context *context);
 /* NULL is allowed. */
 void
 fq_security_context_unref(fq_security_context *context);
+
+/* Whether both say the same; members of claims may differ in order. */
+bool
+fq_security_context_eq(const fq_security_context *a,
+                       const fq_security_context *b);
 
 /* O(log n). */
 bool
