@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeAlias, TypedDict
 
 __all__ = [
     "ASGIApplication",
+    "Histogram",
     "Metrics",
     "Receive",
     "Resolver",
@@ -33,18 +34,73 @@ Source: TypeAlias = Callable[..., AsyncGenerator[Any, None]]
 Returns: TypeAlias = Literal["field", "data"]
 
 
+class Histogram(TypedDict):
+    """How durations are distributed, in seconds."""
+
+    #: How many there were, and their sum.
+    count: int
+    sum: float
+    #: What half, nine tenths and 99 hundredths of them do not exceed,
+    #: estimated from the buckets: at most a factor of two off.
+    p50: float
+    p90: float
+    p99: float
+    #: Upper bound -> how many were not above it. Bounds double, from 250 ns to
+    #: six days; the last is infinite. They are the same for every histogram.
+    buckets: dict[float, int]
+
+
 class Metrics(TypedDict):
-    """What `get_metrics()` returns: counts since the start, except `…_active`,
-    `…_cached` and `events_waiting`, which say how many there are now."""
+    """What `get_metrics()` returns: counts since the start, except
+    `…_pending`, `…_active`, `…_cached`, `…_waiting`, `queued_…` and `…_bytes`,
+    which say how many there are now, and `…_seconds`, which are histograms."""
 
     #: Client connections open now, and ever opened.
     connections_active: int
     connections_total: int
-    #: Subscriptions live now, ever started, ended for whatever reason, and
-    #: subscribe requests answered by an error.
+    #: How those that ended did: closed or lost by the client,
+    closed_by_client: int
+    #: or closed from here, by code: normally, for a message that is too big,
+    #: for want of memory, as the service stops, for a client that is too slow,
+    closed_1000: int
+    closed_1009: int
+    closed_1011: int
+    closed_1012: int
+    closed_1013: int
+    #: for a message that is not of the protocol, a subscribe that came too
+    #: early, a client that is not let in, a connection_init that did not come,
+    #: an operation's id used twice, a second connection_init, a failure of the
+    #: server, and with any other code, which the application chose.
+    closed_4400: int
+    closed_4401: int
+    closed_4403: int
+    closed_4408: int
+    closed_4409: int
+    closed_4429: int
+    closed_4500: int
+    closed_other: int
+    #: Subscriptions asked for and not decided, live now, ever started, and
+    #: ended for whatever reason.
+    subscriptions_pending: int
     subscriptions_active: int
     subscriptions_total: int
     subscriptions_completed: int
+    #: Why subscriptions ended; together these are `subscriptions_completed`.
+    #: Completed by the client or by the application that made it,
+    ended_complete: int
+    #: because its source was exhausted, or raised,
+    ended_source: int
+    ended_error: int
+    #: with a connection that the client closed or lost, that was too slow, or
+    #: that was closed from here for another reason,
+    ended_disconnect: int
+    ended_slow_client: int
+    ended_closed: int
+    #: as the client's token expired, by the application, with the service.
+    ended_expired: int
+    ended_managed: int
+    ended_shutdown: int
+    #: Subscribe requests answered by an error.
     subscriptions_refused: int
     #: Why operations were refused: the document is no GraphQL, it may not be
     #: executed, its variables do not fit,
@@ -108,5 +164,25 @@ class Metrics(TypedDict):
     slow_clients_closed: int
     #: Compiled documents kept.
     plans_cached: int
+    #: Memory: of these, of the schema, and of live subscriptions with all that
+    #: is kept for each but what waits for them. About as allocated.
+    plans_bytes: int
+    schema_bytes: int
+    subscriptions_bytes: int
     #: Events that wait for the bus.
     events_waiting: int
+    #: Messages that wait for clients or for `next_event`, and the bytes of their texts; a
+    #: text that several wait for is counted for each.
+    queued_messages: int
+    queued_bytes: int
+    #: How long connections lasted that have ended.
+    connection_seconds: Histogram
+    #: From an event's coming until all who listen have met it; resolvers
+    #: answer later.
+    dispatch_seconds: Histogram
+    #: From a resolver's call to its answer, the way to its event loop and back
+    #: included.
+    resolver_seconds: Histogram
+    #: From `publish` until the bus has the event (with an `EventBus` that is
+    #: shared, of all its users).
+    publish_seconds: Histogram

@@ -203,7 +203,8 @@ bench_fini(bench *self)
         subscriber *subscriber = &self->subscribers[i];
         fq_engine_unsubscribe(
             self->engine,
-            FQ_CONTAINER_OF(subscriber->sink.subs.next, fq_sub, sink_node));
+            FQ_CONTAINER_OF(subscriber->sink.subs.next, fq_sub, sink_node),
+            FQ_END_COMPLETE);
         fq_queue_fini(&subscriber->queue);
         fq_rcbuf_unref(subscriber->head);
     }
@@ -274,7 +275,7 @@ measure_life(size_t n)
         subs[i] = subscribe(&bench, &sink, text, FQ_FIELD_EVENT);
     uint64_t middle = now_ns();
     for (size_t i = 0; i < n; i++)
-        fq_engine_unsubscribe(bench.engine, subs[i]);
+        fq_engine_unsubscribe(bench.engine, subs[i], FQ_END_COMPLETE);
     uint64_t end = now_ns();
     printf("subscribe %.0f ns, unsubscribe %.0f ns (mean of %zu); the "
            "engine's part of a subscription: %zu bytes\n",

@@ -166,15 +166,16 @@ caller_deliver(fq_engine *engine, fq_sub *sub, fq_answer_kind kind,
     fq_rcbuf_unref(payload);
 }
 
-/* The source is exhausted: tells the owner and frees the subscription. */
+/* The source is exhausted or has raised: tells the owner and frees the
+ * subscription. */
 static void
-caller_end(fq_engine *engine, fq_sub *sub)
+caller_end(fq_engine *engine, fq_sub *sub, fq_end_reason reason)
 {
     fq_sub_id id = sub->id;
     sub->sink->ops->end(sub->sink, sub);
     sub = fq_registry_find(&engine->registry, id);
     if (sub != NULL)
-        fq_engine_unsubscribe(engine, sub);
+        fq_engine_unsubscribe(engine, sub, reason);
 }
 
 void
@@ -199,7 +200,8 @@ fq_caller_answer(fq_engine *engine, fq_sub_id id, fq_answer_kind kind,
         FQ_METRIC_ADD(engine->metrics, security_expired_denied, 1);
     sub = fq_registry_find(&engine->registry, id);
     if (sub != NULL && (kind == FQ_ANSWER_END || kind == FQ_ANSWER_FAIL))
-        caller_end(engine, sub);
+        caller_end(engine, sub,
+                   kind == FQ_ANSWER_END ? FQ_END_SOURCE : FQ_END_ERROR);
     else if (sub != NULL)
         caller_pump(engine, sub, false);
     if (event != NULL)

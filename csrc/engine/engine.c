@@ -76,6 +76,8 @@ fq_engine_steal_schema(fq_engine *engine, fq_schema *schema,
 {
     fq_schema_unref(engine->schema);
     engine->schema = schema;
+    FQ_METRIC_SET(engine->metrics, schema_bytes,
+                  schema != NULL ? fq_schema_n_bytes(schema) : 0);
     engine->serve_undeclared = serve_undeclared;
 }
 
@@ -144,6 +146,19 @@ fq_engine_n_listening(const fq_engine *engine, fq_str channel)
 }
 
 #ifndef NDEBUG
+/* Every subscription that ended has one reason. */
+static void
+engine_check_ends(const fq_metrics *metrics)
+{
+    uint64_t n_ended = 0;
+#define ADD_ENDED(reason, name) n_ended += FQ_METRIC_GET(metrics, name);
+    FQ_END_REASONS(ADD_ENDED)
+#undef ADD_ENDED
+    FQ_CHECK(n_ended == FQ_METRIC_GET(metrics, subscriptions_completed));
+    FQ_CHECK(FQ_METRIC_GET(metrics, subscriptions_total)
+             == n_ended + FQ_METRIC_GET(metrics, subscriptions_active));
+}
+
 static void
 engine_check_sub(const fq_engine *engine, const fq_sub *sub)
 {
@@ -165,13 +180,17 @@ fq_engine_check(const fq_engine *engine)
 #ifndef NDEBUG
     fq_registry_check(&engine->registry);
     fq_channel_index_check(&engine->channels);
+    engine_check_ends(engine->metrics);
+    size_t n_bytes = 0;
     size_t n_listening = 0;
     size_t iter = 0;
     const fq_sub *sub;
     while ((sub = fq_registry_next(&engine->registry, &iter)) != NULL) {
         engine_check_sub(engine, sub);
         n_listening += sub->n_listeners;
+        n_bytes += sub->n_bytes;
     }
+    FQ_CHECK(n_bytes == FQ_METRIC_GET(engine->metrics, subscriptions_bytes));
     FQ_CHECK(n_listening == engine->channels.n_listeners);
     FQ_CHECK(!engine->dispatch.is_running);
     FQ_CHECK(engine->dispatch.event != NULL

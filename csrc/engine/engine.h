@@ -112,6 +112,7 @@ struct fq_sub {
     uint64_t created_at_ns;
     fq_sub_security security; /* of the policy, for |context| */
     /* private to engine/ */
+    size_t n_bytes;        /* counted for it in subscriptions_bytes */
     fq_event_fifo pending; /* events that wait for the resolver */
     fq_event *called_for;  /* the event whose answer is awaited, one ref */
     struct fq_listener *listeners; /* one per channel, behind the struct */
@@ -191,11 +192,16 @@ fq_engine_subscribe(fq_engine *engine, fq_sink *sink,
                     const fq_subscribe_args *args, fq_sub **psub,
                     fq_gql_errors *errors, bool *prequest_error);
 
+/* Counts |n_bytes| more as held for |sub|, until it ends: what its owner
+ * keeps. What is waiting for it is counted elsewhere. */
+void
+fq_engine_hold_bytes(fq_engine *engine, fq_sub *sub, size_t n_bytes);
+
 /* Ends |sub| and frees it: nothing of it is left in any table, an answer that
- * still comes is ignored. No callback of a sink is called; the events it
+ * still comes is ignored. |reason| is counted. No callback of a sink is called; the events it
  * waited for are let go at the very end. O(own channels + waiting events). */
 void
-fq_engine_unsubscribe(fq_engine *engine, fq_sub *sub);
+fq_engine_unsubscribe(fq_engine *engine, fq_sub *sub, fq_end_reason reason);
 
 /* Takes |event| (borrowed; the engine keeps references while it works on it)
  * and dispatches as much as fits a slice. True when work is left: call

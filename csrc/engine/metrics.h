@@ -1,23 +1,87 @@
 /* SPDX-License-Identifier: MIT */
-/* Counters of one engine. Written on the reactor, read by any thread without
- * stopping it: relaxed atomics, each number true on its own. The engine counts
- * subscriptions but the refused ones, channels, matches, projections, calls,
- * plans and what it cannot deliver for want of memory; all else is counted by
- * its owner: connections, refusals, events, deliveries, what queues drop. */
+/* Counters and histograms of one engine. Written by any thread, by the reactor
+ * as a rule, and read by any without stopping it: relaxed atomics, each number
+ * true on its own. The engine counts subscriptions but the refused ones,
+ * channels, matches, projections, calls, plans, the schema and what it cannot
+ * deliver for want of memory; all else is counted by its owner: connections,
+ * refusals, events, deliveries, times, what queues drop. */
 #ifndef FQ_ENGINE_METRICS_H
 #define FQ_ENGINE_METRICS_H
 
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdint.h>
 
+#include "engine/histogram.h"
+
+/* Why a subscription ended: how the engine's owner says it, and the name of
+ * its counter, ended_…; together they make up subscriptions_completed. */
+#define FQ_END_REASONS(X)                                                     \
+    X(FQ_END_COMPLETE, ended_complete)                                        \
+    X(FQ_END_SOURCE, ended_source)                                            \
+    X(FQ_END_ERROR, ended_error)                                              \
+    X(FQ_END_DISCONNECT, ended_disconnect)                                    \
+    X(FQ_END_SLOW_CLIENT, ended_slow_client)                                  \
+    X(FQ_END_CLOSED, ended_closed)                                            \
+    X(FQ_END_EXPIRED, ended_expired)                                          \
+    X(FQ_END_MANAGED, ended_managed)                                          \
+    X(FQ_END_SHUTDOWN, ended_shutdown)
+
+typedef enum fq_end_reason {
+#define FQ_END_REASON_MEMBER(reason, name) reason,
+    FQ_END_REASONS(FQ_END_REASON_MEMBER)
+#undef FQ_END_REASON_MEMBER
+} fq_end_reason;
+
+/* The codes a connection is closed with from here; any other one counts as
+ * `closed_other`, and a client that leaves as `closed_by_client`. */
+#define FQ_CLOSE_CODES(X)                                                     \
+    X(1000)                                                                   \
+    X(1009)                                                                   \
+    X(1011)                                                                   \
+    X(1012)                                                                   \
+    X(1013)                                                                   \
+    X(4400)                                                                   \
+    X(4401)                                                                   \
+    X(4403)                                                                   \
+    X(4408)                                                                   \
+    X(4409)                                                                   \
+    X(4429)                                                                   \
+    X(4500)
+
 /* name, meaning. The table is the one list of what is counted: the struct,
- * the names and get_metrics() come from it. */
+ * the names and get_metrics() come from it, and docs/reference/metrics.md is
+ * checked against it. */
 #define FQ_METRICS(X)                                                         \
     X(connections_active, "client connections open now")                      \
     X(connections_total, "client connections ever opened")                    \
+    X(closed_by_client, "connections that their clients closed or lost")      \
+    X(closed_1000, "connections closed from here, by code")                   \
+    X(closed_1009, "a message was too big")                                   \
+    X(closed_1011, "memory was out")                                          \
+    X(closed_1012, "the service stopped")                                     \
+    X(closed_1013, "the client was too slow, or there were too many")         \
+    X(closed_4400, "a message was not of the protocol")                       \
+    X(closed_4401, "subscribe before connection_init")                        \
+    X(closed_4403, "connection_init was refused, or a token has expired")     \
+    X(closed_4408, "connection_init did not come in time")                    \
+    X(closed_4409, "an operation's id was in use")                            \
+    X(closed_4429, "connection_init came twice")                              \
+    X(closed_4500, "the server failed")                                       \
+    X(closed_other, "any other code, which the application chose")            \
+    X(subscriptions_pending, "subscribe requests not decided yet")            \
     X(subscriptions_active, "subscriptions live now")                         \
     X(subscriptions_total, "subscriptions ever started")                      \
     X(subscriptions_completed, "subscriptions ended, for whatever reason")    \
+    X(ended_complete, "by its client, or the application that made it")       \
+    X(ended_source, "its source was exhausted")                               \
+    X(ended_error, "its source raised")                                       \
+    X(ended_disconnect, "its client closed the connection or was lost")       \
+    X(ended_slow_client, "its client did not read fast enough")               \
+    X(ended_closed, "its connection was closed from here, see closed_…")      \
+    X(ended_expired, "its client's token expired")                            \
+    X(ended_managed, "the application ended it or its connection")            \
+    X(ended_shutdown, "the service stopped")                                  \
     X(subscriptions_refused, "subscribe requests answered by an error")       \
     X(refused_syntax, "documents that are not GraphQL")                       \
     X(refused_validation, "documents that may not be executed")               \
@@ -54,12 +118,25 @@
     X(resolver_calls, "resolver and source calls made")                       \
     X(resolver_errors, "of these, ended by an error")                         \
     X(slow_clients_closed, "connections closed 1013")                         \
-    X(plans_cached, "plans in the cache now")
+    X(plans_cached, "plans in the cache now")                                 \
+    X(plans_bytes, "bytes of these")                                          \
+    X(schema_bytes, "bytes of the schema that is served")                     \
+    X(subscriptions_bytes, "bytes of live subscriptions, sockets apart")
+
+/* name, meaning: durations. The publisher's own is publish_seconds; the
+ * others are in the struct. */
+#define FQ_HISTOGRAMS(X)                                                      \
+    X(connection_seconds, "how long connections lasted that have ended")      \
+    X(dispatch_seconds, "from an event's coming to its last listener")        \
+    X(resolver_seconds, "from a resolver's call to its answer")
 
 typedef struct fq_metrics {
 #define FQ_METRIC_MEMBER(name, help) _Atomic uint64_t name;
     FQ_METRICS(FQ_METRIC_MEMBER)
 #undef FQ_METRIC_MEMBER
+#define FQ_HISTOGRAM_MEMBER(name, help) fq_histogram name;
+    FQ_HISTOGRAMS(FQ_HISTOGRAM_MEMBER)
+#undef FQ_HISTOGRAM_MEMBER
 } fq_metrics;
 
 #define FQ_METRIC_ADD(metrics, name, n)                                       \
@@ -73,5 +150,14 @@ typedef struct fq_metrics {
                           memory_order_relaxed)
 #define FQ_METRIC_GET(metrics, name)                                          \
     atomic_load_explicit(&(metrics)->name, memory_order_relaxed)
+
+/* Adds one to the counter at |offset| (offsetof), that of |reason|, that of a
+ * close with |code|. Thread: any. */
+void
+fq_metrics_count_at(fq_metrics *metrics, size_t offset);
+void
+fq_metrics_count_end(fq_metrics *metrics, fq_end_reason reason);
+void
+fq_metrics_count_close(fq_metrics *metrics, uint16_t code);
 
 #endif

@@ -46,9 +46,7 @@ subscribe_count_refusal(fq_engine *engine, fq_status status,
         offset = offsetof(fq_metrics, refused_variables);
     else
         offset = offsetof(fq_metrics, refused_validation);
-    _Atomic uint64_t *counter = (_Atomic uint64_t *)((char *)engine->metrics
-                                                     + offset);
-    atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+    fq_metrics_count_at(engine->metrics, offset);
 }
 
 static fq_status
@@ -231,6 +229,8 @@ fq_engine_plan(fq_engine *engine, const fq_subscribe_args *args,
         engine->plans, &request, &engine->limits.document, pplan, errors);
     FQ_METRIC_SET(engine->metrics, plans_cached,
                   fq_plan_cache_n_plans(engine->plans));
+    FQ_METRIC_SET(engine->metrics, plans_bytes,
+                  fq_plan_cache_n_bytes(engine->plans));
     if (status != FQ_OK)
         subscribe_count_refusal(engine, status, errors->limit, false);
     return status;
@@ -279,6 +279,23 @@ out:
     return status;
 }
 
+static size_t
+rcbuf_n_bytes(const fq_rcbuf *rcbuf)
+{
+    return rcbuf != NULL ? sizeof(*rcbuf) + rcbuf->len : 0;
+}
+
+/* What the engine keeps for |sub|; the plan is counted with the others, the
+ * security context is its connection's. */
+static size_t
+subscribe_n_bytes(const fq_sub *sub)
+{
+    return sizeof(*sub) + sub->n_listeners * sizeof(fq_listener)
+           + sizeof(fq_registry_slot) + rcbuf_n_bytes(sub->operation_name)
+           + rcbuf_n_bytes(sub->binding.variables)
+           + rcbuf_n_bytes(sub->binding.args);
+}
+
 fq_status
 fq_engine_subscribe(fq_engine *engine, fq_sink *sink,
                     const fq_subscribe_args *args, fq_sub **psub,
@@ -295,6 +312,7 @@ fq_engine_subscribe(fq_engine *engine, fq_sink *sink,
     FQ_METRIC_SET(engine->metrics, channels_active,
                   fq_channel_index_n_channels(&engine->channels));
     fq_sub *sub = *psub;
+    fq_engine_hold_bytes(engine, sub, subscribe_n_bytes(sub));
     if (sub->kind == FQ_FIELD_SOURCE) {
         fq_sub_id id = sub->id;
         fq_caller_start(engine, sub);
@@ -304,12 +322,21 @@ fq_engine_subscribe(fq_engine *engine, fq_sink *sink,
 }
 
 void
-fq_engine_unsubscribe(fq_engine *engine, fq_sub *sub)
+fq_engine_hold_bytes(fq_engine *engine, fq_sub *sub, size_t n_bytes)
+{
+    sub->n_bytes += n_bytes;
+    FQ_METRIC_ADD(engine->metrics, subscriptions_bytes, n_bytes);
+}
+
+void
+fq_engine_unsubscribe(fq_engine *engine, fq_sub *sub, fq_end_reason reason)
 {
     FQ_CHECK(fq_registry_find(&engine->registry, sub->id) == sub);
     fq_registry_remove(&engine->registry, sub->id);
     fq_list_remove(&sub->sink_node);
     FQ_METRIC_SUB(engine->metrics, subscriptions_active, 1);
     FQ_METRIC_ADD(engine->metrics, subscriptions_completed, 1);
+    FQ_METRIC_SUB(engine->metrics, subscriptions_bytes, sub->n_bytes);
+    fq_metrics_count_end(engine->metrics, reason);
     subscribe_free(engine, sub);
 }

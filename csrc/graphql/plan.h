@@ -218,5 +218,8 @@ fq_plan_cache_get(fq_plan_cache *cache, const fq_plan_request *request,
                   fq_gql_errors *errors);
 size_t
 fq_plan_cache_n_plans(const fq_plan_cache *cache);
+/* Bytes charged for them, of max_bytes. */
+size_t
+fq_plan_cache_n_bytes(const fq_plan_cache *cache);
 
 #endif

@@ -179,3 +179,9 @@ fq_plan_cache_n_plans(const fq_plan_cache *cache)
 {
     return cache->n_plans;
 }
+
+size_t
+fq_plan_cache_n_bytes(const fq_plan_cache *cache)
+{
+    return cache->n_bytes;
+}

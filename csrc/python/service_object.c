@@ -569,13 +569,62 @@ PyDoc_STRVAR(metrics_doc,
              "metrics($self, /)\n--\n\n"
              "What was counted, by name: a snapshot that stops nobody.");
 
-static PyObject *
-service_metrics(fq_service_object *self, PyObject *Py_UNUSED(ignored))
+/* Sets |name| in |dict| to |value|, which is stolen and may be NULL. */
+static int
+set_metric(PyObject *dict, const char *name, PyObject *value)
 {
-    fq_service *service = fq_service_object_peek((PyObject *)self);
-    if (service == NULL)
+    if (value == NULL)
+        return -1;
+    int result = PyDict_SetItemString(dict, name, value);
+    Py_DECREF(value);
+    return result;
+}
+
+/* Bounds in seconds to the number of values up to each. */
+static PyObject *
+make_buckets(const fq_histogram_snapshot *snapshot)
+{
+    PyObject *buckets = PyDict_New();
+    for (uint32_t i = 0; i <= FQ_HISTOGRAM_BOUNDS && buckets != NULL; i++) {
+        double bound = i < FQ_HISTOGRAM_BOUNDS
+                           ? (double)fq_histogram_bound_ns(i) / FQ_NS_PER_S
+                           : Py_HUGE_VAL;
+        PyObject *key = PyFloat_FromDouble(bound);
+        PyObject *value = PyLong_FromUnsignedLongLong(snapshot->cumulative[i]);
+        if (key == NULL || value == NULL
+            || PyDict_SetItem(buckets, key, value) < 0)
+            Py_CLEAR(buckets);
+        Py_XDECREF(key);
+        Py_XDECREF(value);
+    }
+    return buckets;
+}
+
+static PyObject *
+make_histogram(const fq_histogram *histogram)
+{
+    fq_histogram_snapshot snapshot;
+    fq_histogram_read(histogram, &snapshot);
+    PyObject *buckets = make_buckets(&snapshot);
+    if (buckets == NULL)
         return NULL;
+    return Py_BuildValue(
+        "{s:K,s:d,s:d,s:d,s:d,s:N}", "count",
+        (unsigned long long)snapshot.count, "sum",
+        (double)snapshot.sum_ns / FQ_NS_PER_S, "p50",
+        fq_histogram_quantile_ns(&snapshot, 0.50) / FQ_NS_PER_S, "p90",
+        fq_histogram_quantile_ns(&snapshot, 0.90) / FQ_NS_PER_S, "p99",
+        fq_histogram_quantile_ns(&snapshot, 0.99) / FQ_NS_PER_S, "buckets",
+        buckets);
+}
+
+static int
+add_counts(PyObject *dict, fq_service *service)
+{
     const fq_metrics *metrics = fq_service_metrics(service);
+    fq_publisher *publisher = fq_service_publisher(service);
+    uint64_t n_queued, n_queued_bytes;
+    fq_service_n_queued(service, &n_queued, &n_queued_bytes);
     const struct {
         const char *name;
         uint64_t value;
@@ -583,19 +632,52 @@ service_metrics(fq_service_object *self, PyObject *Py_UNUSED(ignored))
 #define METRIC_ROW(name, help) {#name, FQ_METRIC_GET(metrics, name)},
         FQ_METRICS(METRIC_ROW)
 #undef METRIC_ROW
-            {"events_published",
-             fq_publisher_n_published(fq_service_publisher(service))},
-        {"events_waiting",
-         fq_publisher_n_waiting(fq_service_publisher(service))},
+            {"events_published", fq_publisher_n_published(publisher)},
+        {"events_waiting", fq_publisher_n_waiting(publisher)},
+        {"queued_messages", n_queued},
+        {"queued_bytes", n_queued_bytes},
     };
-    PyObject *dict = PyDict_New();
-    for (size_t i = 0; i < Py_ARRAY_LENGTH(rows) && dict != NULL; i++) {
+    for (size_t i = 0; i < Py_ARRAY_LENGTH(rows); i++) {
         PyObject *value = PyLong_FromUnsignedLongLong(rows[i].value);
-        if (value == NULL
-            || PyDict_SetItemString(dict, rows[i].name, value) < 0)
-            Py_CLEAR(dict);
-        Py_XDECREF(value);
+        if (set_metric(dict, rows[i].name, value) < 0)
+            return -1;
     }
+    return 0;
+}
+
+static int
+add_histograms(PyObject *dict, fq_service *service)
+{
+    const fq_metrics *metrics = fq_service_metrics(service);
+    const struct {
+        const char *name;
+        const fq_histogram *histogram;
+    } rows[] = {
+#define HISTOGRAM_ROW(name, help) {#name, &metrics->name},
+        FQ_HISTOGRAMS(HISTOGRAM_ROW)
+#undef HISTOGRAM_ROW
+            {"publish_seconds",
+             fq_publisher_latency(fq_service_publisher(service))},
+    };
+    for (size_t i = 0; i < Py_ARRAY_LENGTH(rows); i++) {
+        if (set_metric(dict, rows[i].name, make_histogram(rows[i].histogram))
+            < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static PyObject *
+service_metrics(fq_service_object *self, PyObject *Py_UNUSED(ignored))
+{
+    fq_service *service = fq_service_object_peek((PyObject *)self);
+    if (service == NULL)
+        return NULL;
+    PyObject *dict = PyDict_New();
+    if (dict != NULL
+        && (add_counts(dict, service) < 0
+            || add_histograms(dict, service) < 0))
+        Py_CLEAR(dict);
     return dict;
 }
 

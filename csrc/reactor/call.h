@@ -33,6 +33,7 @@ typedef struct fq_call {
     fq_sub_id sub_id;          /* 0 for INIT; for EXECUTE, and the CANCEL of
                                 * one, what the session names it by: no
                                 * subscription has that id */
+    uint64_t sent_ns;          /* RESOLVE: when it was */
     uint64_t token;            /* of the resolver, source or handler */
     fq_rcbuf *data;            /* JSON: the event's data, a payload */
     fq_rcbuf *variables;       /* JSON: coerced variables */

@@ -58,13 +58,13 @@ free_feed(feed *self)
 }
 
 static void
-release_sub(feed *self)
+release_sub(feed *self, fq_end_reason reason)
 {
     if (self->sub == NULL)
         return;
     fq_sub_call_cancel(self->cancel, self->sub);
     self->cancel = NULL;
-    fq_engine_unsubscribe(self->service->engine, self->sub);
+    fq_engine_unsubscribe(self->service->engine, self->sub, reason);
     self->sub = NULL;
 }
 
@@ -164,11 +164,7 @@ peer_receive(fq_port_peer *peer, fq_str text)
 static void
 peer_answer(fq_port_peer *peer, fq_call *call)
 {
-    feed *self = feed_of_peer(peer);
-    fq_str text = call->answer_text == NULL ? fq_str_make(NULL, 0)
-                                            : fq_rcbuf_str(call->answer_text);
-    fq_engine_answer(self->service->engine, call->sub_id, call->answer, text,
-                     fq_clock_now_ns());
+    fq_sub_call_answer(feed_of_peer(peer)->service, call);
 }
 
 static void
@@ -179,14 +175,20 @@ peer_room(fq_port_peer *peer)
         fq_engine_resume(self->service->engine, self->sub->id);
 }
 
+/* Lets go of everything. */
 static void
-peer_disconnect(fq_port_peer *peer)
+end_feed(feed *self, fq_end_reason reason)
 {
-    feed *self = feed_of_peer(peer);
-    release_sub(self);
+    release_sub(self, reason);
     fq_list_remove(&self->client.node);
     fq_port_peer_gone(self->port);
     free_feed(self);
+}
+
+static void
+peer_disconnect(fq_port_peer *peer)
+{
+    end_feed(feed_of_peer(peer), FQ_END_COMPLETE);
 }
 
 static const fq_port_peer_ops peer_ops = {
@@ -203,7 +205,7 @@ client_end(fq_service_client *client, uint16_t code, fq_str reason)
 {
     feed *self = FQ_CONTAINER_OF(client, feed, client);
     fq_port_close(self->port, code, reason, false);
-    peer_disconnect(&self->peer);
+    end_feed(self, FQ_END_SHUTDOWN);
 }
 
 /* ── life ── */
@@ -244,6 +246,10 @@ subscribe(feed *self, fq_rcbuf **ptext)
     status = fq_engine_subscribe(self->service->engine, &self->sink, &args,
                                  &sub, &errors, &is_request_error);
     self->sub = sub;
+    if (sub != NULL)
+        fq_engine_hold_bytes(self->service->engine, sub,
+                             sizeof(*self) + sizeof(fq_port) + sizeof(fq_call)
+                                 + self->head->len + self->id->len);
     if (status != FQ_OK && errors.n_items > 0) {
         fq_buf buf = FQ_BUF_INIT;
         fq_gql_errors_write(&errors, &buf);
@@ -272,6 +278,7 @@ run_open(fq_job *job)
     }
     if (status != FQ_OK)
         FQ_METRIC_ADD(&self->service->metrics, subscriptions_refused, 1);
+    FQ_METRIC_SUB(&self->service->metrics, subscriptions_pending, 1);
     fq_ticket_complete(self->done, status, text);
     free_request(self);
     if (self->service->is_closed)
@@ -345,16 +352,19 @@ fq_feed_open(fq_service *service, const fq_feed_args *args,
     if (status == FQ_OK)
         status = fq_port_new(service->reactor, mailbox, true, owner,
                              service->limits.queue_max_items,
-                             service->limits.queue_max_bytes, &port);
+                             service->limits.queue_max_bytes, service->backlog,
+                             &port);
     if (status == FQ_OK)
         status = fq_call_new(FQ_CALL_CANCEL, port, 0, &self->cancel);
     self->port = port;
+    FQ_METRIC_ADD(&service->metrics, subscriptions_pending, 1);
     if (status == FQ_OK)
         status = fq_reactor_post(service->reactor, &self->open_job);
     if (status == FQ_OK) {
         *pport = port;
         return FQ_OK;
     }
+    FQ_METRIC_SUB(&service->metrics, subscriptions_pending, 1);
     free_feed(self);
     fq_port_unref(port);
     fq_port_unref(port);

@@ -56,16 +56,17 @@ cancel_execution(fq_operation *self)
 }
 
 void
-fq_operation_release(fq_session *session, fq_operation *self, bool purge)
+fq_operation_release(fq_session *session, fq_operation *self,
+                     fq_end_reason reason)
 {
     if (self->execution_id != 0)
         cancel_execution(self);
     if (self->sub != NULL) {
         fq_sub_call_cancel(self->cancel, self->sub);
         self->cancel = NULL;
-        if (purge)
+        if (reason == FQ_END_COMPLETE)
             fq_port_purge(session->port, self->sub->id);
-        fq_engine_unsubscribe(session->service->engine, self->sub);
+        fq_engine_unsubscribe(session->service->engine, self->sub, reason);
     }
     fq_operation_free(self);
 }
@@ -163,8 +164,13 @@ start_subscription(fq_session *session, fq_operation *operation,
                                            &session->sink, args, &sub, errors,
                                            pis_request_error);
     /* A source may have ended in its first call; all of it is gone then. */
-    if (status == FQ_OK && sub != NULL)
+    if (status == FQ_OK && sub != NULL) {
         operation->sub = sub;
+        fq_engine_hold_bytes(session->service->engine, sub,
+                             sizeof(*operation) + sizeof(fq_gtws_op)
+                                 + sizeof(fq_call) + operation->op->id.len
+                                 + operation->head->len);
+    }
     return status;
 }
 
@@ -240,6 +246,7 @@ fq_operation_start(fq_session *session, fq_gtws_op *op,
     fq_execute_request admitted = *request;
     fq_gql_errors errors;
     fq_gql_errors_init(&errors);
+    FQ_METRIC_ADD(&session->service->metrics, subscriptions_pending, 1);
     fq_status status = admit_operation(session, &admitted, &errors);
     if (status == FQ_OK)
         status = new_operation(session, op, &operation);
@@ -255,6 +262,7 @@ fq_operation_start(fq_session *session, fq_gtws_op *op,
         if (operation != NULL)
             fq_operation_free(operation);
     }
+    FQ_METRIC_SUB(&session->service->metrics, subscriptions_pending, 1);
     fq_gql_errors_fini(&errors);
 }
 

@@ -22,9 +22,10 @@ fq_operation_start(fq_session *session, fq_gtws_op *op,
                    const fq_execute_request *request);
 
 /* Ends the operation in the engine, tells Python and frees it; what is queued
- * of it stays, unless |purge|. */
+ * of it stays, unless its client completed it. */
 void
-fq_operation_release(fq_session *session, fq_operation *self, bool purge);
+fq_operation_release(fq_session *session, fq_operation *self,
+                     fq_end_reason reason);
 
 /* Frees it and tells nobody: it has ended by itself. */
 void

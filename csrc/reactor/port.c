@@ -22,7 +22,8 @@ run_disconnect(fq_job *job);
 
 fq_status
 fq_port_new(fq_reactor *reactor, fq_mailbox *mailbox, bool is_polled,
-            void *owner, size_t max_items, size_t max_bytes, fq_port **pport)
+            void *owner, size_t max_items, size_t max_bytes,
+            fq_backlog *backlog, fq_port **pport)
 {
     *pport = NULL;
     fq_port *port = fq_alloc_zero(sizeof(*port));
@@ -39,6 +40,7 @@ fq_port_new(fq_reactor *reactor, fq_mailbox *mailbox, bool is_polled,
     port->is_polled = is_polled || mailbox == NULL;
     port->owner = owner;
     fq_queue_init(&port->out, max_items, max_bytes);
+    port->backlog = fq_backlog_ref(backlog);
     port->room_job.run = run_room;
     port->disconnect_job.run = run_disconnect;
     *pport = port;
@@ -52,6 +54,15 @@ fq_port_ref(fq_port *port)
     return port;
 }
 
+/* Drops what is queued, on whatever thread. */
+static void
+clear_out(fq_port *port)
+{
+    size_t n_bytes = port->out.n_bytes;
+    size_t n_items = fq_queue_clear(&port->out);
+    fq_backlog_take(port->backlog, n_items, n_bytes);
+}
+
 void
 fq_port_unref(fq_port *port)
 {
@@ -60,7 +71,9 @@ fq_port_unref(fq_port *port)
     /* acq_rel: the last one sees what every other reference did. */
     if (atomic_fetch_sub_explicit(&port->n_refs, 1, memory_order_acq_rel) != 1)
         return;
+    clear_out(port);
     fq_queue_fini(&port->out);
+    fq_backlog_unref(port->backlog);
     pthread_mutex_destroy(&port->lock);
     fq_ticket_unref(port->done);
     fq_mailbox_unref(port->mailbox);
@@ -180,7 +193,9 @@ fq_port_take(fq_port *port, fq_queue_item *items, size_t max, fq_close *pclose)
 {
     pclose->code = 0;
     pthread_mutex_lock(&port->lock);
+    size_t n_bytes = port->out.n_bytes;
     size_t n = fq_queue_take(&port->out, items, max);
+    n_bytes -= port->out.n_bytes;
     if (port->out.n_items == 0)
         *pclose = port->close;
     bool tell_room = port->wants_room && !port->is_room_posted
@@ -190,6 +205,8 @@ fq_port_take(fq_port *port, fq_queue_item *items, size_t max, fq_close *pclose)
         port->is_room_posted = true;
     }
     pthread_mutex_unlock(&port->lock);
+    if (n > 0)
+        fq_backlog_take(port->backlog, n, n_bytes);
     if (tell_room) {
         fq_port_ref(port);
         if (fq_reactor_post(port->reactor, &port->room_job) != FQ_OK)
@@ -231,7 +248,7 @@ fq_port_disconnect(fq_port *port, fq_ticket *done)
     pthread_mutex_lock(&port->lock);
     bool is_first = !port->is_dead;
     port->is_dead = true;
-    fq_queue_clear(&port->out);
+    clear_out(port);
     pthread_mutex_unlock(&port->lock);
     if (is_first) {
         port->done = done;
@@ -256,9 +273,13 @@ fq_port_push(fq_port *port, const fq_queue_item *item)
     fq_status status = FQ_ERR_CLOSED;
     bool post = false;
     if (!port->is_dead && port->close.code == 0) {
+        size_t n_bytes = port->out.n_bytes;
         status = fq_queue_push(&port->out, item);
-        if (status == FQ_OK)
+        if (status == FQ_OK) {
             post = mark_posted_locked(port);
+            n_bytes = port->out.n_bytes - n_bytes;
+            fq_backlog_add(port->backlog, 1, (int64_t)n_bytes);
+        }
     }
     pthread_mutex_unlock(&port->lock);
     if (post)
@@ -270,7 +291,11 @@ bool
 fq_port_drop_oldest(fq_port *port, uint64_t sub_id, uint32_t *pn_carry)
 {
     pthread_mutex_lock(&port->lock);
+    size_t n_bytes = port->out.n_bytes;
     bool dropped = fq_queue_drop_oldest(&port->out, sub_id, pn_carry);
+    if (dropped)
+        fq_backlog_add(port->backlog, -1,
+                       (int64_t)(port->out.n_bytes - n_bytes));
     pthread_mutex_unlock(&port->lock);
     return dropped;
 }
@@ -279,7 +304,11 @@ size_t
 fq_port_purge(fq_port *port, uint64_t sub_id)
 {
     pthread_mutex_lock(&port->lock);
+    size_t n_bytes = port->out.n_bytes;
     size_t n = fq_queue_purge(&port->out, sub_id);
+    if (n > 0)
+        fq_backlog_add(port->backlog, -(int64_t)n,
+                       (int64_t)(port->out.n_bytes - n_bytes));
     pthread_mutex_unlock(&port->lock);
     return n;
 }
@@ -296,7 +325,7 @@ fq_port_close(fq_port *port, uint16_t code, fq_str reason, bool discard)
         if (reason.len > 0)
             memcpy(port->close.reason, reason.ptr, reason.len);
         if (discard)
-            fq_queue_clear(&port->out);
+            clear_out(port);
         post = mark_posted_locked(port);
     }
     pthread_mutex_unlock(&port->lock);

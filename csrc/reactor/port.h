@@ -16,6 +16,7 @@
 #include "base/status.h"
 #include "base/str.h"
 #include "engine/queue.h"
+#include "reactor/backlog.h"
 #include "reactor/mailbox.h"
 #include "reactor/reactor.h"
 
@@ -68,9 +69,10 @@ struct fq_port {
     fq_port_peer *peer;   /* reactor: NULL once it let go */
     pthread_mutex_t lock; /* guards what follows */
     fq_queue out;
-    fq_close close; /* to be carried out once out is empty */
-    bool is_posted; /* the mail is on its way */
-    bool is_dead;   /* the loop side let go: push nothing more */
+    fq_backlog *backlog; /* counts what is in |out|; one reference */
+    fq_close close;      /* to be carried out once out is empty */
+    bool is_posted;      /* the mail is on its way */
+    bool is_dead;        /* the loop side let go: push nothing more */
     bool wants_room;
     bool is_room_posted;
     bool is_paused; /* the loop side waits to receive */
@@ -82,10 +84,11 @@ struct fq_port {
 };
 
 /* Two references: the caller's and the peer's to be. |mailbox| may be NULL.
- * Thread: any. */
+ * What waits in the queue is counted in |backlog|. Thread: any. */
 fq_status
 fq_port_new(fq_reactor *reactor, fq_mailbox *mailbox, bool is_polled,
-            void *owner, size_t max_items, size_t max_bytes, fq_port **pport);
+            void *owner, size_t max_items, size_t max_bytes,
+            fq_backlog *backlog, fq_port **pport);
 fq_port *
 fq_port_ref(fq_port *port);
 void

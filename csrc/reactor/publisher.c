@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/list.h"
 
 /* One event between the door and the bus. */
@@ -19,6 +20,7 @@ typedef struct publication {
     fq_ticket *ticket;       /* one reference, or NULL */
     fq_publish_wait wait;
     size_t n_bytes;
+    uint64_t came_ns; /* at the door */
 } publication;
 
 /* Somebody who waits for room. */
@@ -37,9 +39,10 @@ struct fq_publisher {
     size_t n_waiting_bytes;
     uint64_t n_published; /* ever accepted */
     fq_list waiters;
-    fq_list accepted; /* reactor: publications held back, oldest first */
-    unsigned n_holds; /* reactor */
-    bool is_pumping;  /* reactor: guards against re-entry */
+    fq_list accepted;     /* reactor: publications held back, oldest first */
+    unsigned n_holds;     /* reactor */
+    bool is_pumping;      /* reactor: guards against re-entry */
+    fq_histogram latency; /* any thread */
 };
 
 fq_status
@@ -153,6 +156,9 @@ give_to_bus(publication *self)
     }
     fq_status status = publisher->bus->ops->publish(publisher->bus,
                                                     self->event, NULL);
+    if (status == FQ_OK)
+        fq_histogram_add(&publisher->latency,
+                         fq_clock_now_ns() - self->came_ns);
     if (self->ticket != NULL
         && (status != FQ_OK || self->wait == FQ_PUBLISH_ACCEPTED))
         fq_ticket_complete(self->ticket, status, NULL);
@@ -216,6 +222,7 @@ fq_publisher_publish(fq_publisher *publisher, fq_event *event,
     self->ticket = ticket == NULL ? NULL : fq_ticket_ref(ticket);
     self->wait = wait;
     self->n_bytes = event->data->len;
+    self->came_ns = fq_clock_now_ns();
 
     pthread_mutex_lock(&publisher->lock);
     fq_status status = FQ_OK;
@@ -279,6 +286,12 @@ fq_publisher_n_published(fq_publisher *publisher)
     uint64_t n = publisher->n_published;
     pthread_mutex_unlock(&publisher->lock);
     return n;
+}
+
+const fq_histogram *
+fq_publisher_latency(const fq_publisher *publisher)
+{
+    return &publisher->latency;
 }
 
 fq_bus *

@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 #include "bus/bus.h"
+#include "engine/histogram.h"
 #include "reactor/reactor.h"
 #include "reactor/ticket.h"
 
@@ -55,6 +56,11 @@ size_t
 fq_publisher_n_waiting(fq_publisher *publisher);
 uint64_t
 fq_publisher_n_published(fq_publisher *publisher);
+/* From fq_publisher_publish() to the bus's word that it has the event. The
+ * embedded bus gives it when the engines here have met the event (its first
+ * slice). Thread: any. */
+const fq_histogram *
+fq_publisher_latency(const fq_publisher *publisher);
 
 /* ── reactor ── */
 fq_bus *

@@ -62,13 +62,25 @@ typedef struct service_job {
 
 /* ── dispatch ── */
 
+/* The event that came last has met everybody. One clock is read for it, as a
+ * second one per delivery would cost more than a delivery does. */
+static void
+note_dispatched(fq_service *service)
+{
+    fq_histogram_add(&service->metrics.dispatch_seconds,
+                     fq_clock_now_ns() - service->event_came_ns);
+}
+
 static void
 on_event(fq_bus_listener *listener, fq_event *event)
 {
     fq_service *service = FQ_CONTAINER_OF(listener, fq_service, listener);
     FQ_METRIC_ADD(&service->metrics, events_received, 1);
+    service->event_came_ns = fq_clock_now_ns();
     bool has_more = fq_engine_dispatch(service->engine, event,
-                                       fq_clock_now_ns());
+                                       service->event_came_ns);
+    if (!has_more)
+        note_dispatched(service);
     if (!has_more || service->is_running || service->is_closed)
         return;
     service->is_running = true;
@@ -90,6 +102,7 @@ run_slice(fq_job *job)
             return;
     }
     if (service->is_running) {
+        note_dispatched(service);
         service->is_running = false;
         fq_publisher_resume(service->publisher);
     }
@@ -172,6 +185,8 @@ fq_service_new(fq_reactor *reactor, fq_publisher *publisher,
     fq_status status = fq_security_context_new(&anonymous,
                                                &service->anonymous);
     if (status == FQ_OK)
+        status = fq_backlog_new(&service->backlog);
+    if (status == FQ_OK)
         status = fq_engine_new(&limits->engine, &service->metrics,
                                &service->engine);
     if (status != FQ_OK)
@@ -197,6 +212,7 @@ fail:
     if (service->engine != NULL)
         fq_engine_free(service->engine);
     fq_security_context_unref(service->anonymous);
+    fq_backlog_unref(service->backlog);
     fq_publisher_unref(service->publisher);
     fq_reactor_unref(service->reactor);
     fq_free(service);
@@ -222,6 +238,7 @@ fq_service_unref(fq_service *service)
     FQ_CHECK(service->is_closed || fq_reactor_is_forked(service->reactor));
     fq_persisted_free(service->persisted);
     fq_security_context_unref(service->anonymous);
+    fq_backlog_unref(service->backlog);
     fq_publisher_unref(service->publisher);
     fq_reactor_unref(service->reactor);
     fq_free(service);
@@ -419,6 +436,13 @@ const fq_metrics *
 fq_service_metrics(const fq_service *service)
 {
     return &service->metrics;
+}
+
+void
+fq_service_n_queued(const fq_service *service, uint64_t *pn_items,
+                    uint64_t *pn_bytes)
+{
+    fq_backlog_read(service->backlog, pn_items, pn_bytes);
 }
 
 const fq_limits *

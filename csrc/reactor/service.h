@@ -105,6 +105,11 @@ fq_service_close(fq_service *service, uint16_t code, fq_str reason,
 
 const fq_metrics *
 fq_service_metrics(const fq_service *service);
+/* What waits in the queues of all clients: messages, and the bytes of their
+ * texts, a shared one as often as it waits. */
+void
+fq_service_n_queued(const fq_service *service, uint64_t *pn_items,
+                    uint64_t *pn_bytes);
 const fq_limits *
 fq_service_limits(const fq_service *service);
 fq_reactor *

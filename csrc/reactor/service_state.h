@@ -42,6 +42,7 @@ struct fq_service {
     fq_introspect introspect;
     fq_persisted *persisted; /* or NULL */
     fq_metrics metrics;      /* any thread reads */
+    fq_backlog *backlog;     /* of all its ports; one reference */
     /* reactor only from here */
     bool is_closed;
     bool has_told_unhandled; /* FQ_CALL_UNHANDLED was sent */
@@ -49,10 +50,11 @@ struct fq_service {
     fq_bus_listener listener;
     fq_list clients;
     fq_list deadlines;
-    uv_timer_t timer; /* for the first of deadlines; one reference */
-    fq_job open_job;  /* one reference while on its way */
-    fq_job run_job;   /* continues a dispatch; likewise */
-    bool is_running;  /* run_job is on its way, the publisher is held */
+    uv_timer_t timer;       /* for the first of deadlines; one reference */
+    fq_job open_job;        /* one reference while on its way */
+    fq_job run_job;         /* continues a dispatch; likewise */
+    bool is_running;        /* run_job is on its way, the publisher is held */
+    uint64_t event_came_ns; /* when the event came that is dispatched */
 };
 
 void

@@ -25,6 +25,18 @@
 static const fq_str reason_too_big = FQ_STR("Message too big");
 static const fq_str reason_slow = FQ_STR("Slow client");
 
+/* Closes the connection from here, or, for FQ_END_DISCONNECT, sees that its
+ * client has. The first one counts. */
+static void
+close_session(fq_session *self, uint16_t code, fq_str text,
+              fq_end_reason reason)
+{
+    if (self->gtws.state == FQ_GTWS_CLOSED)
+        return;
+    self->end_reason = reason;
+    fq_gtws_close(&self->gtws, code, text);
+}
+
 /* ── protocol machine → session ── */
 
 void
@@ -38,7 +50,7 @@ fq_session_send(fq_session *self, fq_rcbuf *text)
     /* A client that sends and does not read; a message that is lost for want
      * of memory would leave it waiting. */
     if (status == FQ_ERR_FULL || status == FQ_ERR_NOMEM)
-        fq_gtws_close(&self->gtws, CLOSE_TRY_AGAIN, reason_slow);
+        close_session(self, CLOSE_TRY_AGAIN, reason_slow, FQ_END_SLOW_CLIENT);
 }
 
 static void
@@ -56,11 +68,15 @@ on_close(void *ctx, uint16_t code, fq_str reason)
     fq_gtws_op *op;
     while ((op = fq_gtws_each_op(&self->gtws, &iter)) != NULL) {
         if (op->handle != NULL)
-            fq_operation_release(self, op->handle, false);
+            fq_operation_release(self, op->handle, self->end_reason);
         op->handle = NULL;
     }
     if (is_slow)
         FQ_METRIC_ADD(&self->service->metrics, slow_clients_closed, 1);
+    if (self->end_reason == FQ_END_DISCONNECT)
+        FQ_METRIC_ADD(&self->service->metrics, closed_by_client, 1);
+    else
+        fq_metrics_count_close(&self->service->metrics, code);
     fq_port_close(self->port, code, reason, is_slow);
 }
 
@@ -107,7 +123,7 @@ on_complete(void *ctx, fq_gtws_op *op)
 {
     fq_session *self = ctx;
     if (op->handle != NULL)
-        fq_operation_release(self, op->handle, true);
+        fq_operation_release(self, op->handle, FQ_END_COMPLETE);
     op->handle = NULL;
 }
 
@@ -149,7 +165,7 @@ sink_next(fq_sink *sink, fq_sub *sub, fq_rcbuf *payload)
     if (status == FQ_ERR_NOMEM)
         sub->n_carried++;
     else if (status == FQ_ERR_FULL)
-        fq_gtws_close(&self->gtws, CLOSE_TRY_AGAIN, reason_slow);
+        close_session(self, CLOSE_TRY_AGAIN, reason_slow, FQ_END_SLOW_CLIENT);
 }
 
 static void
@@ -167,7 +183,7 @@ sink_overflow(fq_sink *sink, fq_sub *sub)
 {
     (void)sub;
     fq_session *self = session_of_sink(sink);
-    fq_gtws_close(&self->gtws, CLOSE_TRY_AGAIN, reason_slow);
+    close_session(self, CLOSE_TRY_AGAIN, reason_slow, FQ_END_SLOW_CLIENT);
     return false;
 }
 
@@ -214,6 +230,8 @@ free_session(fq_session *self)
     fq_list_remove(&self->deadline.node);
     FQ_CHECK(fq_list_is_empty(&self->sink.subs));
     FQ_METRIC_SUB(&self->service->metrics, connections_active, 1);
+    fq_histogram_add(&self->service->metrics.connection_seconds,
+                     fq_clock_now_ns() - self->opened_at_ns);
     fq_gtws_fini(&self->gtws);
     fq_port_peer_gone(self->port);
     fq_security_context_unref(self->context);
@@ -241,8 +259,7 @@ peer_answer(fq_port_peer *peer, fq_call *call)
     if (call->kind == FQ_CALL_EXECUTE)
         fq_operation_answer(self, call, text);
     else if (call->kind != FQ_CALL_INIT)
-        fq_engine_answer(self->service->engine, call->sub_id, call->answer,
-                         text, fq_clock_now_ns());
+        fq_sub_call_answer(self->service, call);
     else if (call->answer == FQ_ANSWER_VALUE)
         fq_gtws_ack(&self->gtws, text);
     else
@@ -273,8 +290,7 @@ static void
 peer_disconnect(fq_port_peer *peer)
 {
     fq_session *self = session_of_peer(peer);
-    if (self->gtws.state != FQ_GTWS_CLOSED)
-        fq_gtws_close(&self->gtws, 1000, fq_str_make(NULL, 0));
+    close_session(self, 1000, fq_str_make(NULL, 0), FQ_END_DISCONNECT);
     free_session(self);
 }
 
@@ -291,8 +307,7 @@ static void
 client_end(fq_service_client *client, uint16_t code, fq_str reason)
 {
     fq_session *self = FQ_CONTAINER_OF(client, fq_session, client);
-    if (self->gtws.state != FQ_GTWS_CLOSED)
-        fq_gtws_close(&self->gtws, code, reason);
+    close_session(self, code, reason, FQ_END_SHUTDOWN);
     free_session(self);
 }
 
@@ -312,6 +327,7 @@ run_open(fq_job *job)
     fq_service *service = self->service;
     FQ_METRIC_ADD(&service->metrics, connections_total, 1);
     FQ_METRIC_ADD(&service->metrics, connections_active, 1);
+    self->opened_at_ns = fq_clock_now_ns();
     fq_list_init(&self->deadline.node);
     self->deadline.expire = init_expired;
     fq_list_init(&self->client.node);
@@ -337,12 +353,15 @@ fq_session_open(fq_service *service, fq_mailbox *mailbox, void *owner,
     fq_port *port = NULL;
     fq_status status = fq_port_new(service->reactor, mailbox, false, owner,
                                    service->limits.queue_max_items,
-                                   service->limits.queue_max_bytes, &port);
+                                   service->limits.queue_max_bytes,
+                                   service->backlog, &port);
     if (status != FQ_OK)
         goto fail;
     self->peer.ops = &peer_ops;
     self->sink.ops = &sink_ops;
     fq_list_init(&self->sink.subs);
+    /* For what the protocol machine closes it. */
+    self->end_reason = FQ_END_CLOSED;
     self->service = fq_service_ref(service);
     self->context = fq_security_context_ref(service->anonymous);
     self->port = port;

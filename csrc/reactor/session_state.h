@@ -20,6 +20,8 @@ typedef struct fq_session {
     fq_security_context *context; /* who the client is; one reference */
     fq_job open_job;
     uint32_t n_executions; /* ever; 2^32 calls are not under way at a time */
+    uint64_t opened_at_ns;
+    fq_end_reason end_reason; /* of its subscriptions, when it is closed */
 } fq_session;
 
 /* Queues |text| (one reference, given away) for the client; one that does not

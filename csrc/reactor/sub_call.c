@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "reactor/service_state.h"
 
 static const fq_str out_of_memory = FQ_STR("out of memory");
 
@@ -34,6 +35,7 @@ fq_sub_call_send(fq_engine *engine, fq_port *port, fq_sub *sub, fq_str id,
     call->args = ref_or_null(sub->binding.args);
     call->operation_name = ref_or_null(sub->operation_name);
     if (event != NULL) {
+        call->sent_ns = fq_clock_now_ns();
         call->data = fq_rcbuf_ref(event->data);
         call->channel = fq_rcbuf_ref(event->channel);
         call->event_type = fq_rcbuf_ref(event->event_type);
@@ -47,6 +49,19 @@ fq_sub_call_send(fq_engine *engine, fq_port *port, fq_sub *sub, fq_str id,
      * disconnect that ends this subscription is on its way. */
     if (fq_call_send(call) != FQ_OK)
         fq_call_free(call);
+}
+
+void
+fq_sub_call_answer(fq_service *service, const fq_call *call)
+{
+    uint64_t now_ns = fq_clock_now_ns();
+    if (call->sent_ns != 0)
+        fq_histogram_add(&service->metrics.resolver_seconds,
+                         now_ns - call->sent_ns);
+    fq_str text = call->answer_text == NULL ? fq_str_make(NULL, 0)
+                                            : fq_rcbuf_str(call->answer_text);
+    fq_engine_answer(service->engine, call->sub_id, call->answer, text,
+                     now_ns);
 }
 
 void

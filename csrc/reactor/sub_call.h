@@ -7,6 +7,7 @@
 #include "engine/engine.h"
 #include "reactor/call.h"
 #include "reactor/port.h"
+#include "reactor/service.h"
 
 /* Asks Python for the value of |event| for |sub|, which its client calls |id|
  * (NULL event: for the next value of its source). Where that cannot be done the engine is answered with an error
@@ -14,6 +15,10 @@
 void
 fq_sub_call_send(fq_engine *engine, fq_port *port, fq_sub *sub, fq_str id,
                  fq_event *event);
+
+/* Gives the engine of |service| the answer to a RESOLVE or NEXT. */
+void
+fq_sub_call_answer(fq_service *service, const fq_call *call);
 
 /* Tells Python, by |cancel| (stolen), that |sub| has ended; nothing is said
  * for subscriptions that never touch Python. The call is made before the

@@ -93,7 +93,7 @@ fixture_overflow(fq_sink *sink, fq_sub *sub)
     fq_buf_append_format(&self->log, "overflow %s\n",
                          (const char *)sub->handle);
     if (!self->overflow_drops)
-        fq_engine_unsubscribe(self->engine, sub);
+        fq_engine_unsubscribe(self->engine, sub, FQ_END_COMPLETE);
     return self->overflow_drops;
 }
 
@@ -145,7 +145,8 @@ fixture_end_all(fixture *self, fq_sink *sink)
 {
     while (!fq_list_is_empty(&sink->subs))
         fq_engine_unsubscribe(
-            self->engine, FQ_CONTAINER_OF(sink->subs.next, fq_sub, sink_node));
+            self->engine, FQ_CONTAINER_OF(sink->subs.next, fq_sub, sink_node),
+            FQ_END_COMPLETE);
 }
 
 static inline void

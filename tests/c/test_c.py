@@ -27,6 +27,9 @@ THREADED = (
     "test_publisher",
     "test_rcbuf",
     "test_alloc",
+    "test_histogram",
+    "test_metrics",
+    "test_backlog",
 )
 
 #: Seconds for one program; also the deadline of a first build.

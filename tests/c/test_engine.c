@@ -197,7 +197,7 @@ test_engine_finds_and_counts_subscriptions(void **state)
     assert_ptr_equal(fq_engine_next_sub(fx->engine, &iter), a);
     assert_ptr_equal(fq_engine_next_sub(fx->engine, &iter), b);
     assert_null(fq_engine_next_sub(fx->engine, &iter));
-    fq_engine_unsubscribe(fx->engine, a);
+    fq_engine_unsubscribe(fx->engine, a, FQ_END_COMPLETE);
     assert_null(fq_engine_find(fx->engine, id));
     assert_null(fq_engine_find(fx->engine, 0));
     assert_int_equal(fq_engine_n_listening(fx->engine, FQ_STR_LIT("x")), 1);
@@ -305,7 +305,7 @@ test_engine_event_is_done_after_its_resolvers(void **state)
     fixture_answer(fx, b, FQ_ANSWER_VALUE, "1");
     assert_int_equal(fx->n_done, 1);
     /* Who leaves is not waited for. */
-    fq_engine_unsubscribe(fx->engine, b);
+    fq_engine_unsubscribe(fx->engine, b, FQ_END_COMPLETE);
     assert_int_equal(fx->n_done, 2);
     fixture_fini(fx);
 }
@@ -485,7 +485,7 @@ test_engine_source_that_answers_at_once_does_not_nest(void **state)
 static void
 unsubscribe_in_end(fixture *fx, fq_sub *sub)
 {
-    fq_engine_unsubscribe(fx->engine, sub);
+    fq_engine_unsubscribe(fx->engine, sub, FQ_END_COMPLETE);
 }
 
 static void
@@ -533,13 +533,14 @@ with_four(void (*hook)(fixture *fx, fq_sub *sub), int n_hooks,
 static void
 end_self(fixture *fx, fq_sub *sub)
 {
-    fq_engine_unsubscribe(fx->engine, sub);
+    fq_engine_unsubscribe(fx->engine, sub, FQ_END_COMPLETE);
 }
 
 static void
 end_other(fixture *fx, int i)
 {
-    fq_engine_unsubscribe(fx->engine, ((fq_sub **)fx->hook_arg)[i]);
+    fq_engine_unsubscribe(fx->engine, ((fq_sub **)fx->hook_arg)[i],
+                          FQ_END_COMPLETE);
 }
 
 static void
@@ -688,10 +689,10 @@ test_engine_dispatches_in_slices(void **state)
     assert_int_equal(fq_engine_n_events_waiting(fx->engine), 2);
     /* Between slices: one comes, one that got it goes, one that did not. */
     OK(fixture_subscribe(fx, "", "subscription { x }", &sub));
-    fq_engine_unsubscribe(fx->engine, first);
+    fq_engine_unsubscribe(fx->engine, first, FQ_END_COMPLETE);
     sub = FQ_CONTAINER_OF(fx->sinks[0].sink.subs.prev->prev, fq_sub,
                           sink_node);
-    fq_engine_unsubscribe(fx->engine, sub);
+    fq_engine_unsubscribe(fx->engine, sub, FQ_END_COMPLETE);
     fq_engine_check(fx->engine);
     assert_int_equal(fx->n_done, 0);
     int n_slices = 0;

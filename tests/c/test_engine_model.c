@@ -155,7 +155,7 @@ sub_end(model *model, model_sub *self)
 {
     fq_sub *sub = self->sub;
     sub_ended(self);
-    fq_engine_unsubscribe(model->engine, sub);
+    fq_engine_unsubscribe(model->engine, sub, FQ_END_COMPLETE);
 }
 
 /* Answers the call of |self| with something random. */

@@ -145,9 +145,9 @@ test_event_rate_user_cap_holds_for_clients_only(void **state)
     assert_int_equal(subscribe_as(&f, "4", "ada", false, &own), FQ_OK);
     assert_int_equal(FQ_METRIC_GET(&f.metrics, refused_user_subscriptions), 1);
     assert_int_equal(FQ_METRIC_GET(&f.metrics, refused_other_limits), 0);
-    fq_engine_unsubscribe(f.engine, sub);
+    fq_engine_unsubscribe(f.engine, sub, FQ_END_COMPLETE);
     assert_int_equal(subscribe_as(&f, "5", "ada", true, &sub), FQ_ERR_LIMIT);
-    fq_engine_unsubscribe(f.engine, own);
+    fq_engine_unsubscribe(f.engine, own, FQ_END_COMPLETE);
     assert_int_equal(subscribe_as(&f, "6", "ada", true, &sub), FQ_OK);
     fixture_fini(&f);
 }
