@@ -301,6 +301,11 @@ class Source:
 
 def schema_fields(sdl: str, /) -> list[str]: ...
 
+# -- channel_functions --------------------------------------------------------
+
+def channel_arguments(template: str, /) -> list[str]: ...
+def schema_arguments(sdl: str, field: str, /) -> dict[str, tuple[str, bool]]: ...
+
 # -- service_object, feed ----------------------------------------------------
 
 @final

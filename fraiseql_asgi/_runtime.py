@@ -13,7 +13,7 @@ from collections.abc import Callable
 from fraiseql_asgi import _lifecycle
 from fraiseql_asgi._core import EventBus, Resolver, Service
 from fraiseql_asgi._introspection import make_introspect
-from fraiseql_asgi._schema import check_declared, check_fields
+from fraiseql_asgi._schema import check_channel_arguments, check_declared, check_fields
 from fraiseql_asgi.config import EventBusConfig, Limits
 from fraiseql_asgi.errors import ClosedError, ConfigError
 from fraiseql_asgi.subscription import Field
@@ -74,6 +74,7 @@ class Runtime:
             if self._service is not None:
                 if self.schema is not None:
                     check_declared(self.schema, [field.name])
+                    check_channel_arguments(self.schema, field.name, field.channels)
                 self._add(self._service, field)
             self.fields[field.name] = field
 
@@ -108,6 +109,8 @@ class Runtime:
         if self._service is None:
             if self.schema is not None:
                 check_fields(self.schema, self.fields, self.serve_undeclared)
+                for field in self.fields.values():
+                    check_channel_arguments(self.schema, field.name, field.channels)
             bus = self.bus if isinstance(self.bus, EventBus) else self._make_bus(self.bus)
             service = Service(
                 bus,

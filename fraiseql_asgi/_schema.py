@@ -7,10 +7,10 @@ import os
 import re
 from collections.abc import Iterable
 
-from fraiseql_asgi._core import schema_fields
+from fraiseql_asgi._core import channel_arguments, schema_arguments, schema_fields
 from fraiseql_asgi.errors import ConfigError
 
-__all__ = ["check_declared", "check_fields", "read_schema"]
+__all__ = ["check_channel_arguments", "check_declared", "check_fields", "read_schema"]
 
 
 def read_schema(schema: object, setting: str = "schema") -> str | None:
@@ -118,6 +118,28 @@ def check_fields(sdl: str, names: Iterable[str], serve_undeclared: bool) -> None
             "serve_undeclared=True",
             setting="schema",
         )
+
+
+def check_channel_arguments(sdl: str, field: str, channels: Iterable[str]) -> None:
+    """Refuse channels that ask for what no argument of `field` can be.
+
+    Raises:
+        ConfigError: names the argument and what there is.
+    """
+    there = schema_arguments(sdl, field)
+    for channel in channels:
+        for name in channel_arguments(channel):
+            what = f"field {field!r}: channel {channel!r} asks for argument {name!r}, "
+            if name not in there:
+                has = f"has {_list(there)}" if there else "has none"
+                raise ConfigError(f"{what}but the field {has}", setting="channel")
+            type_name, is_possible = there[name]
+            if not is_possible:
+                raise ConfigError(
+                    f"{what}which is of type {type_name}: only a string, ID, Int, Boolean or "
+                    "enum can be part of a channel's name",
+                    setting="channel",
+                )
 
 
 def _list(names: Iterable[str]) -> str:

@@ -15,7 +15,7 @@ from fraiseql_asgi._loop_thread import LoopThread
 from fraiseql_asgi._runtime import Runtime
 from fraiseql_asgi.config import EventBusConfig, Limits, as_bus_config
 from fraiseql_asgi.errors import ClosedError, DuplicateSubscription, UnknownSubscription
-from fraiseql_asgi.subscription import check_channels, check_returns, make_resolver
+from fraiseql_asgi.subscription import check_names, check_returns, make_resolver
 from fraiseql_asgi.types import Metrics, Returns
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ class SubscriptionExecutor:
         _check_optional_str("tenant_id", tenant_id)
         context = _make_context(user_id, tenant_id, security)
         returns = check_returns(returns)
-        names = None if channels is None else check_channels(channels)
+        names = None if channels is None else check_names(channels)
         resolver = None
         if resolver_fn is not None:
             if not callable(resolver_fn):

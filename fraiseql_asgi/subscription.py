@@ -18,7 +18,15 @@ from fraiseql_asgi import _core
 from fraiseql_asgi.errors import ConfigError
 from fraiseql_asgi.types import Returns
 
-__all__ = ["Declaring", "Field", "camel_case", "check_channels", "make_resolver", "subscription"]
+__all__ = [
+    "Declaring",
+    "Field",
+    "camel_case",
+    "check_channels",
+    "check_names",
+    "make_resolver",
+    "subscription",
+]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -32,7 +40,7 @@ class Field:
     """A declared subscription field."""
 
     name: str
-    #: What it listens on; empty for a source.
+    #: Templates of what it listens on; empty for a source.
     channels: tuple[str, ...]
     returns: Returns = "field"
     #: Who makes its values; None: the event's data is the value.
@@ -94,7 +102,10 @@ class Declaring:
                 yield {...}
 
         Args:
-            channel: a name, or several: where the field listens.
+            channel: where the field listens: a name or a list of names. In a
+                name `{id}` stands for argument `id` of the field, and
+                `{ctx.user_id}`, `{ctx.tenant_id}`, `{ctx.claims.team}` for
+                values of the security context; `{{` and `}}` for braces.
             returns: "field": the function returns the field's value. "data":
                 it returns the object that holds it under the field's name.
 
@@ -138,7 +149,7 @@ class Declaring:
             field = _source_field(name, function, channel, returns)
         else:
             resolver = make_resolver(name, function)
-            channels = check_channels(name if channel is None else channel)
+            channels = check_channels(name, channel)
             field = Field(name, channels, check_returns(returns), resolver)
         self.declare(field)
 
@@ -151,29 +162,56 @@ def camel_case(name: str) -> str:
     return front + head + "".join(part[:1].upper() + part[1:] for part in rest)
 
 
-def check_channels(channel: str | Iterable[str]) -> tuple[str, ...]:
-    """The channels named, each once.
+def check_names(channels: Iterable[str]) -> tuple[str, ...]:
+    """The channels named, each once: names, in which nothing is filled in.
 
     Raises:
         ConfigError: none, too many, an empty or overlong one, a template.
         TypeError: no str.
     """
-    names = [channel] if isinstance(channel, str) else channel
-    if not isinstance(names, (list, tuple, set, frozenset)):
-        raise TypeError(f"channel must be a str or a list of them, not {type(channel).__name__}")
+    names = _check_texts(channels)
     for name in names:
-        if not isinstance(name, str):
-            raise TypeError(f"a channel must be a str, not {type(name).__name__}")
-        if not 0 < len(name.encode("utf-8", "surrogatepass")) <= _NAME_BYTES_MAX:
-            raise ConfigError(
-                f"a channel has 1 to {_NAME_BYTES_MAX} bytes, not {name!r}", setting="channel"
-            )
         if "{" in name or "}" in name:
             raise ConfigError(
-                f"channel {name!r} is a template: this version takes names without braces only",
-                setting="channel",
+                f"channel {name!r}: here channels are names, in which nothing is filled in; a "
+                "template belongs to the declaration of a field",
+                setting="channels",
             )
-    unique = tuple(dict.fromkeys(names))
+    return names
+
+
+def check_channels(field: str, channel: str | Iterable[str] | None) -> tuple[str, ...]:
+    """The channels of `field`, each once: names and templates; None: its name.
+
+    Raises:
+        ConfigError: none, too many, an empty or overlong one, no template.
+        TypeError: no str.
+    """
+    if channel is None:
+        return (field,)
+    texts = _check_texts(channel)
+    for text in texts:
+        try:
+            _core.channel_arguments(text)
+        except ValueError as error:
+            raise ConfigError(
+                f"field {field!r}: channel {text!r}: {error}", setting="channel"
+            ) from None
+    return texts
+
+
+def _check_texts(channel: str | Iterable[str]) -> tuple[str, ...]:
+    texts = [channel] if isinstance(channel, str) else channel
+    if not isinstance(texts, (list, tuple, set, frozenset)):
+        raise TypeError(f"channel must be a str or a list of them, not {type(channel).__name__}")
+    for text in texts:
+        if not isinstance(text, str):
+            raise TypeError(f"a channel must be a str, not {type(text).__name__}")
+        if not 0 < len(text.encode("utf-8", "surrogatepass")) <= _NAME_BYTES_MAX:
+            raise ConfigError(
+                f"a channel has 1 to {_NAME_BYTES_MAX} bytes, not {text!r}", setting="channel"
+            )
+    unique = tuple(dict.fromkeys(texts))
     if not 1 <= len(unique) <= _CHANNELS_MAX:
         raise ConfigError(
             f"a field listens on 1 to {_CHANNELS_MAX} channels, not {len(unique)}",
@@ -208,7 +246,7 @@ def make_resolver(name: str, function: Callable[..., Any]) -> _core.Resolver:
 
 def _event_field(name: str, channel: str | Iterable[str] | None) -> Field:
     _check_name(name)
-    return Field(name, check_channels(name if channel is None else channel))
+    return Field(name, check_channels(name, channel))
 
 
 def _source_field(

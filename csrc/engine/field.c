@@ -18,8 +18,21 @@ field_copy_str(fq_str s, char **pto)
     return copy;
 }
 
-/* One block: the struct, its channels, their bytes. The maximum on channels
- * keeps the sum of sizes from overflowing: texts that exist fit in memory. */
+static fq_status
+field_compile_templates(fq_field *copy)
+{
+    for (size_t i = 0; i < copy->n_channels; i++) {
+        fq_status status = fq_channel_template_new(copy->channels[i],
+                                                   &copy->templates[i], NULL);
+        if (status != FQ_OK)
+            return status;
+    }
+    return FQ_OK;
+}
+
+/* One block: the struct, its channels, places for their templates, their
+ * bytes. The maximum on channels keeps the sum of sizes from overflowing:
+ * texts that exist fit in memory. */
 fq_status
 fq_field_new(const fq_field *field, fq_field **pcopy)
 {
@@ -28,26 +41,43 @@ fq_field_new(const fq_field *field, fq_field **pcopy)
     FQ_CHECK(field->kind != FQ_FIELD_SOURCE || field->n_channels == 0);
     if (field->n_channels > FQ_FIELD_CHANNELS_MAX)
         return FQ_ERR_LIMIT;
-    size_t n_bytes = sizeof(fq_field) + field->n_channels * sizeof(fq_str)
+    size_t n_bytes = sizeof(fq_field)
+                     + field->n_channels
+                           * (sizeof(fq_str) + sizeof(fq_channel_template *))
                      + field->name.len;
     for (size_t i = 0; i < field->n_channels; i++)
         n_bytes += field->channels[i].len;
-    fq_field *copy = fq_alloc(n_bytes);
+    fq_field *copy = fq_alloc_zero(n_bytes);
     if (copy == NULL)
         return FQ_ERR_NOMEM;
     *copy = *field;
     fq_str *channels = (fq_str *)(copy + 1);
-    char *to = (char *)(channels + field->n_channels);
+    copy->templates = NULL;
+    if (field->has_templates)
+        copy->templates = (fq_channel_template **)(channels
+                                                   + field->n_channels);
+    char *to = (char *)(channels + field->n_channels)
+               + field->n_channels * sizeof(fq_channel_template *);
     copy->channels = channels;
     copy->name = field_copy_str(field->name, &to);
     for (size_t i = 0; i < field->n_channels; i++)
         channels[i] = field_copy_str(field->channels[i], &to);
-    *pcopy = copy;
-    return FQ_OK;
+    fq_status status = FQ_OK;
+    if (field->has_templates)
+        status = field_compile_templates(copy);
+    if (status != FQ_OK)
+        fq_field_free(copy);
+    else
+        *pcopy = copy;
+    return status;
 }
 
 void
 fq_field_free(fq_field *field)
 {
+    if (field == NULL)
+        return;
+    for (size_t i = 0; field->templates != NULL && i < field->n_channels; i++)
+        fq_free(field->templates[i]);
     fq_free(field);
 }

@@ -10,6 +10,7 @@
 
 #include "base/status.h"
 #include "base/str.h"
+#include "engine/channel_template.h"
 
 typedef enum fq_field_kind {
     FQ_FIELD_EVENT, /* the event's data is the value: never touches Python */
@@ -31,12 +32,17 @@ typedef struct fq_field {
     fq_field_kind kind;
     fq_returns returns;
     uint64_t token; /* opaque: names the resolver or source to its owner */
-    const fq_str *channels; /* literal names; none for a source; none for
-                             * another kind: the field's name */
+    const fq_str *channels; /* names; none for a source; none for another
+                             * kind: the field's name */
     size_t n_channels;
+    bool has_templates; /* |channels| are templates, compiled by fq_field_new
+                         * unless the field is a source */
+    fq_channel_template **templates; /* as many as channels; NULL: none. The
+                                      * copy's own */
 } fq_field;
 
-/* A deep copy of |field|. Errors: FQ_ERR_LIMIT (too many channels),
+/* A deep copy of |field|, whose templates are compiled. Errors: FQ_ERR_LIMIT
+ * (too many channels, an overlong template), FQ_ERR_INVALID (no template),
  * FQ_ERR_NOMEM. */
 fq_status
 fq_field_new(const fq_field *field, fq_field **pcopy);

@@ -4,7 +4,8 @@
  *
  * The steps, in order: the document becomes a plan, the plan's root field is
  * looked up (what is declared of it, or overridden), variables and arguments
- * are bound, and only then is anything entered into a table. Whatever refuses
+ * are bound, the names of its channels filled in with them (listening.c), and
+ * only then is anything entered into a table. Whatever refuses
  * a subscription does it before. */
 #include <stddef.h>
 
@@ -13,6 +14,7 @@
 #include "engine/caller.h"
 #include "engine/engine.h"
 #include "engine/internal.h"
+#include "engine/listening.h"
 #include "engine/security/context.h"
 
 /* Adds an error to what the client is told. */
@@ -87,9 +89,11 @@ subscribe_specify(const fq_engine *engine, const fq_plan *plan,
     }
     if (spec->kind == FQ_FIELD_SOURCE) {
         spec->n_channels = 0;
+        spec->templates = NULL;
     } else if (args->has_override && args->channels != NULL) {
         spec->channels = args->channels;
         spec->n_channels = args->n_channels;
+        spec->templates = NULL;
     } else if (spec->n_channels == 0) {
         spec->channels = &spec->name;
         spec->n_channels = 1;
@@ -99,34 +103,6 @@ subscribe_specify(const fq_engine *engine, const fq_plan *plan,
                                 "A subscription can listen on at most %d "
                                 "channels.",
                                 FQ_FIELD_CHANNELS_MAX);
-    return FQ_OK;
-}
-
-static bool
-is_listed_before(const fq_str *channels, size_t i)
-{
-    for (size_t j = 0; j < i; j++) {
-        if (fq_str_eq(channels[j], channels[i]))
-            return true;
-    }
-    return false;
-}
-
-/* Puts |sub| on every channel of |spec|, once. On failure those it is on are
- * in sub->listeners. */
-static fq_status
-subscribe_listen(fq_engine *engine, fq_sub *sub, const fq_field *spec)
-{
-    for (size_t i = 0; i < spec->n_channels; i++) {
-        if (is_listed_before(spec->channels, i))
-            continue;
-        fq_status status = fq_channel_index_add(
-            &engine->channels, spec->channels[i], sub,
-            &sub->listeners[sub->n_listeners]);
-        if (status != FQ_OK)
-            return status;
-        sub->n_listeners++;
-    }
     return FQ_OK;
 }
 
@@ -173,12 +149,12 @@ subscribe_enter_user(fq_engine *engine, const fq_subscribe_args *args,
  * only, |user| in any case. */
 static fq_status
 subscribe_add(fq_engine *engine, fq_sink *sink, const fq_subscribe_args *args,
-              const fq_field *spec, fq_user *user, fq_binding *binding,
-              fq_sub **psub)
+              const fq_field *spec, const fq_listening *listening,
+              fq_user *user, fq_binding *binding, fq_sub **psub)
 {
     *psub = NULL;
     fq_sub *sub = fq_alloc_zero(sizeof(*sub)
-                                + spec->n_channels * sizeof(fq_listener));
+                                + listening->n_names * sizeof(fq_listener));
     if (sub == NULL) {
         fq_user_table_leave(&engine->users, user, FQ_USER_SUBS);
         return FQ_ERR_NOMEM;
@@ -201,7 +177,7 @@ subscribe_add(fq_engine *engine, fq_sink *sink, const fq_subscribe_args *args,
     if (args->operation_name.ptr != NULL)
         status = fq_rcbuf_new(args->operation_name, &sub->operation_name);
     if (status == FQ_OK)
-        status = subscribe_listen(engine, sub, spec);
+        status = fq_listening_enter(listening, engine, sub);
     if (status == FQ_OK)
         status = fq_registry_add(&engine->registry, sub, &sub->id);
     if (status != FQ_OK) {
@@ -236,12 +212,27 @@ fq_engine_plan(fq_engine *engine, const fq_subscribe_args *args,
     return status;
 }
 
+static fq_status
+subscribe_find_listening(fq_engine *engine, const fq_subscribe_args *args,
+                         const fq_field *spec, const fq_binding *binding,
+                         fq_listening *listening, fq_gql_errors *errors)
+{
+    fq_listening_request request = {
+        .plan = fq_plan_variant_plan(binding->variant),
+        .spec = spec,
+        .binding = binding,
+        .context = args->context,
+    };
+    return fq_listening_init(listening, engine, &request, errors);
+}
+
 /* From the document to a subscription that hears events. */
 static fq_status
 subscribe_run(fq_engine *engine, fq_sink *sink, const fq_subscribe_args *args,
               fq_sub **psub, fq_gql_errors *errors, bool *prequest_error)
 {
     fq_binding binding = {0};
+    fq_listening listening = {0};
     fq_field spec = {0};
     fq_plan *plan = args->plan;
     fq_status status = FQ_OK;
@@ -262,18 +253,21 @@ subscribe_run(fq_engine *engine, fq_sink *sink, const fq_subscribe_args *args,
         status = fq_plan_bind(plan, args->variables, NULL, &binding, errors);
         *prequest_error = status == FQ_ERR_INVALID;
     }
-    fq_user *user = NULL;
-    if (status == FQ_OK) {
-        status = subscribe_enter_user(engine, args, &user, errors);
-        if (status != FQ_OK)
-            goto out;
-        status = subscribe_add(engine, sink, args, &spec, user, &binding,
-                               psub);
-    }
-    if (status != FQ_OK)
+    if (status == FQ_OK)
+        status = subscribe_find_listening(engine, args, &spec, &binding,
+                                          &listening, errors);
+    if (status != FQ_OK) {
         subscribe_count_refusal(engine, status, FQ_LIMIT_NONE,
                                 *prequest_error);
+        goto out;
+    }
+    fq_user *user;
+    status = subscribe_enter_user(engine, args, &user, errors);
+    if (status == FQ_OK)
+        status = subscribe_add(engine, sink, args, &spec, &listening, user,
+                               &binding, psub);
 out:
+    fq_listening_fini(&listening);
     fq_binding_fini(&binding);
     fq_plan_unref(plan);
     return status;

@@ -32,6 +32,7 @@
     X(source)                                                                 \
     X(service_object)                                                         \
     X(service_schema)                                                         \
+    X(channel_functions)                                                      \
     X(feed)
 
 #define FQ_PART_DECLARE(part)                                                 \

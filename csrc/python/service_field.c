@@ -64,6 +64,7 @@ read_channels(PyObject *channels, declaration *declaration)
     }
     declaration->field.channels = declaration->channels;
     declaration->field.n_channels = (size_t)n_channels;
+    declaration->field.has_templates = true;
     return 0;
 }
 

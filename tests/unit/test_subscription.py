@@ -132,21 +132,19 @@ def test_a_field_needs_a_graphql_name(recorder: Recorder, name: str) -> None:
     [
         ("", "1 to 1024 bytes"),
         ("x" * 1025, "1 to 1024 bytes"),
-        ("orders:{id}", "names without braces only"),
-        (["a", "{b}"], "names without braces only"),
         ([], "1 to 64 channels"),
         ([str(n) for n in range(65)], "1 to 64 channels"),
     ],
 )
 def test_a_channel_that_cannot_be_one_is_refused(channel: Any, told: str) -> None:
     with pytest.raises(ConfigError, match=told):
-        check_channels(channel)
+        check_channels("order", channel)
 
 
 @pytest.mark.parametrize("channel", [1, [1], b"x", iter(["a"])])
 def test_a_channel_of_the_wrong_type_is_refused(channel: Any) -> None:
     with pytest.raises(TypeError, match="str"):
-        check_channels(channel)
+        check_channels("order", channel)
 
 
 def test_arguments_must_fit() -> None:
