@@ -37,7 +37,8 @@ def body_of(text: str) -> str:
 class Wire:
     """One client; what it was sent is in `texts`."""
 
-    def __init__(self, app: SubscriptionManager) -> None:
+    def __init__(self, manager: SubscriptionManager) -> None:
+        self.manager = manager
         self.texts: list[str] = []
         self.n_pongs = 0
         self.closed: int | None = None
@@ -50,7 +51,7 @@ class Wire:
             "headers": [],
             "subprotocols": ["graphql-transport-ws"],
         }
-        self._task = asyncio.ensure_future(app(scope, self._incoming.get, self._send))
+        self._task = asyncio.ensure_future(manager(scope, self._incoming.get, self._send))
         self.write(INIT)
 
     async def _send(self, message: Any) -> None:
