@@ -41,6 +41,7 @@ from fraiseql_asgi.errors import (
     UnknownSubscription,
 )
 from fraiseql_asgi.executor import SubscriptionExecutor
+from fraiseql_asgi.filters import Filter, arg, ctx, event
 from fraiseql_asgi.manager import SubscriptionManager
 from fraiseql_asgi.subscription import subscription
 
@@ -59,6 +60,7 @@ __all__ = [
     "Event",
     "EventBus",
     "EventBusConfig",
+    "Filter",
     "FraiseQLError",
     "GraphQLMessage",
     "GraphQLSyntaxError",
@@ -79,6 +81,9 @@ __all__ = [
     "SubscriptionPayload",
     "UnknownSubscription",
     "app",
+    "arg",
+    "ctx",
+    "event",
     "subscription",
 ]
 

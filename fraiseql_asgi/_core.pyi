@@ -67,6 +67,17 @@ def graphql_prepare(
 ) -> object: ...
 def graphql_project(plan: object, data: object, /) -> bytes: ...
 
+# -- filter_object ----------------------------------------------------------
+
+def filter_check(ir: Any, /) -> None: ...
+def filter_decide(
+    ir: Any,
+    args: list[dict[str, Any]],
+    contexts: list[dict[str, Any]],
+    events: list[tuple[dict[str, Any], str, str, int]],
+    /,
+) -> str: ...
+
 # -- graphql_message --------------------------------------------------------
 
 @final

@@ -12,10 +12,11 @@ import functools
 import inspect
 import re
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar, overload
+from typing import Any, TypeAlias, TypeVar, overload
 
 from fraiseql_asgi import _core
 from fraiseql_asgi.errors import ConfigError
+from fraiseql_asgi.filters import Filter, check_filter
 from fraiseql_asgi.types import Returns
 
 __all__ = [
@@ -29,6 +30,9 @@ __all__ = [
 ]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+#: What a declaration may say beyond channel and returns, by name; None: not said.
+_Further: TypeAlias = dict[str, Any]
 
 #: What the engine takes: names, and how many of them.
 _NAME_BYTES_MAX = 1024
@@ -45,10 +49,15 @@ class Field:
     returns: Returns = "field"
     #: Who makes its values; None: the event's data is the value.
     resolver: _core.Resolver | None = None
+    #: Which events it is about; None: all.
+    where: Filter | None = None
 
     def settings(self) -> dict[str, Any]:
         """What else is declared of it, for the engine: only what was given."""
-        return {}
+        settings: dict[str, Any] = {}
+        if self.where is not None:
+            settings["where"] = self.where.ir
+        return settings
 
 
 class Declaring:
@@ -62,7 +71,14 @@ class Declaring:
     def subscription(self, function: Function, /) -> Function: ...
 
     @overload
-    def subscription(self, name: str, /, *, channel: str | Iterable[str] | None = None) -> None: ...
+    def subscription(
+        self,
+        name: str,
+        /,
+        *,
+        channel: str | Iterable[str] | None = None,
+        where: Filter | None = None,
+    ) -> None: ...
 
     @overload
     def subscription(
@@ -72,6 +88,7 @@ class Declaring:
         *,
         channel: str | Iterable[str] | None = None,
         returns: Returns | None = None,
+        where: Filter | None = None,
     ) -> Callable[[Function], Function]: ...
 
     def subscription(
@@ -81,6 +98,7 @@ class Declaring:
         *,
         channel: str | Iterable[str] | None = None,
         returns: Returns | None = None,
+        where: Filter | None = None,
     ) -> Any:
         """Declare a subscription field.
 
@@ -108,35 +126,43 @@ class Declaring:
                 values of the security context; `{{` and `}}` for braces.
             returns: "field": the function returns the field's value. "data":
                 it returns the object that holds it under the field's name.
+            where: which events of the channel it is about, in terms of `event`,
+                `arg` and `ctx`: `(event.id == arg.id) & (event.total >= 5)`.
 
         Raises:
             ConfigError: the declaration cannot work; it says why.
             TypeError: an argument has the wrong type.
         """
+        further = {"where": where}
         if isinstance(target, str):
             if returns is not None:
                 raise ConfigError(
                     f"field {target!r} has no resolver whose result returns= could be about",
                     setting="returns",
                 )
-            self.declare(_event_field(target, channel))
+            self.declare(_event_field(target, channel, further))
             return None
         if target is not None:
-            self._declare_function(target, channel, returns)
+            self._declare_function(target, channel, returns, further)
             return target
-        return functools.partial(self._decorate, channel, returns)
+        return functools.partial(self._decorate, channel, returns, further)
 
     def _decorate(
         self,
         channel: str | Iterable[str] | None,
         returns: Returns | None,
+        further: _Further,
         function: Function,
     ) -> Function:
-        self._declare_function(function, channel, returns)
+        self._declare_function(function, channel, returns, further)
         return function
 
     def _declare_function(
-        self, function: object, channel: str | Iterable[str] | None, returns: Returns | None
+        self,
+        function: object,
+        channel: str | Iterable[str] | None,
+        returns: Returns | None,
+        further: _Further,
     ) -> None:
         if not callable(function):
             raise TypeError(
@@ -146,11 +172,12 @@ class Declaring:
         name = camel_case(_name_of(function))
         _check_name(name)
         if _is_kind(inspect.isasyncgenfunction, function):
-            field = _source_field(name, function, channel, returns)
+            field = _source_field(name, function, channel, returns, further)
         else:
             resolver = make_resolver(name, function)
             channels = check_channels(name, channel)
-            field = Field(name, channels, check_returns(returns), resolver)
+            settings = _check_further(further)
+            field = Field(name, channels, check_returns(returns), resolver, **settings)
         self.declare(field)
 
 
@@ -244,15 +271,28 @@ def make_resolver(name: str, function: Callable[..., Any]) -> _core.Resolver:
     return _core.Resolver(function, name, n_params)
 
 
-def _event_field(name: str, channel: str | Iterable[str] | None) -> Field:
+def _check_further(further: _Further) -> _Further:
+    """The settings that were given, each checked by its owner."""
+    checked = {name: value for name, value in further.items() if value is not None}
+    if "where" in checked:
+        checked["where"] = check_filter(checked["where"])
+    return checked
+
+
+def _event_field(name: str, channel: str | Iterable[str] | None, further: _Further) -> Field:
     _check_name(name)
-    return Field(name, check_channels(name, channel))
+    channels = check_channels(name, channel)
+    return Field(name, channels, **_check_further(further))
 
 
 def _source_field(
-    name: str, function: Callable[..., Any], channel: object, returns: object
+    name: str,
+    function: Callable[..., Any],
+    channel: object,
+    returns: object,
+    further: _Further,
 ) -> Field:
-    for setting, value in (("channel", channel), ("returns", returns)):
+    for setting, value in {"channel": channel, "returns": returns, **further}.items():
         if value is not None:
             raise ConfigError(
                 f"field {name!r} is a source of its own (an async generator): "

@@ -113,14 +113,15 @@ dispatch_payload(fq_engine *engine, fq_sub *sub)
     return share->payload;
 }
 
-/* Whether security lets |event| through to |sub|. If not, nothing of it may
- * show there, not even as lost. */
+/* Whether |sub| wants |event| and security lets it through. If not, nothing of
+ * it may show there, not even as lost. */
 static bool
 is_allowed(fq_engine *engine, const fq_sub *sub, const fq_event *event,
            const fq_event_security *facts, uint64_t now_ns)
 {
-    return fq_security_allows_event(&sub->security, sub->context, event, facts,
-                                    now_ns, engine->metrics);
+    return fq_sub_filter_allows(&sub->filter, event)
+           && fq_security_allows_event(&sub->security, sub->context, event,
+                                       facts, now_ns, engine->metrics);
 }
 
 /* The current event concerns |sub|. */

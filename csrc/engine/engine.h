@@ -23,6 +23,7 @@
 #include "engine/rate_limit.h"
 #include "engine/security/context.h"
 #include "engine/security/security.h"
+#include "engine/sub_filter.h"
 #include "engine/user_table.h"
 #include "graphql/errors.h"
 #include "graphql/plan.h"
@@ -107,6 +108,7 @@ struct fq_sub {
     fq_user *user;                /* whose it counts as; NULL: nobody's */
     fq_list sink_node;            /* in sink->subs */
     fq_rcbuf *operation_name;     /* NULL: none */
+    fq_sub_filter filter;         /* the events it wants */
     fq_security_context *context; /* one reference; NULL: nobody's, to which
                                    * no policy gives anything */
     uint64_t created_at_ns;

@@ -62,6 +62,8 @@ fq_field_new(const fq_field *field, fq_field **pcopy)
     copy->name = field_copy_str(field->name, &to);
     for (size_t i = 0; i < field->n_channels; i++)
         channels[i] = field_copy_str(field->channels[i], &to);
+    if (field->where != NULL)
+        fq_filter_ref(field->where);
     fq_status status = FQ_OK;
     if (field->has_templates)
         status = field_compile_templates(copy);
@@ -79,5 +81,6 @@ fq_field_free(fq_field *field)
         return;
     for (size_t i = 0; field->templates != NULL && i < field->n_channels; i++)
         fq_free(field->templates[i]);
+    fq_filter_unref(field->where);
     fq_free(field);
 }

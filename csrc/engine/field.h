@@ -11,6 +11,7 @@
 #include "base/status.h"
 #include "base/str.h"
 #include "engine/channel_template.h"
+#include "engine/filter/filter.h"
 
 typedef enum fq_field_kind {
     FQ_FIELD_EVENT, /* the event's data is the value: never touches Python */
@@ -39,6 +40,8 @@ typedef struct fq_field {
                          * unless the field is a source */
     fq_channel_template **templates; /* as many as channels; NULL: none. The
                                       * copy's own */
+    fq_filter *where; /* what events it is about; a copy takes a reference.
+                       * NULL: all */
 } fq_field;
 
 /* A deep copy of |field|, whose templates are compiled. Errors: FQ_ERR_LIMIT

@@ -118,6 +118,7 @@ subscribe_free(fq_engine *engine, fq_sub *sub)
     fq_event_fifo pending = sub->pending;
     fq_event *called_for = sub->called_for;
     fq_binding_fini(&sub->binding);
+    fq_sub_filter_fini(&sub->filter);
     fq_rcbuf_unref(sub->operation_name);
     fq_security_context_unref(sub->context);
     fq_user_table_leave(&engine->users, sub->user, FQ_USER_SUBS);
@@ -145,12 +146,13 @@ subscribe_enter_user(fq_engine *engine, const fq_subscribe_args *args,
                             max);
 }
 
-/* Makes a subscription and enters it everywhere. |binding| is stolen on FQ_OK
- * only, |user| in any case. */
+/* Makes a subscription and enters it everywhere. |binding| and |filter| are
+ * stolen on FQ_OK only, |user| in any case. */
 static fq_status
 subscribe_add(fq_engine *engine, fq_sink *sink, const fq_subscribe_args *args,
               const fq_field *spec, const fq_listening *listening,
-              fq_user *user, fq_binding *binding, fq_sub **psub)
+              fq_user *user, fq_binding *binding, fq_sub_filter *filter,
+              fq_sub **psub)
 {
     *psub = NULL;
     fq_sub *sub = fq_alloc_zero(sizeof(*sub)
@@ -186,6 +188,8 @@ subscribe_add(fq_engine *engine, fq_sink *sink, const fq_subscribe_args *args,
     }
     sub->binding = *binding;
     *binding = (fq_binding){0};
+    sub->filter = *filter;
+    *filter = (fq_sub_filter){0};
     fq_list_push_back(&sink->subs, &sub->sink_node);
     *psub = sub;
     return FQ_OK;
@@ -233,6 +237,7 @@ subscribe_run(fq_engine *engine, fq_sink *sink, const fq_subscribe_args *args,
 {
     fq_binding binding = {0};
     fq_listening listening = {0};
+    fq_sub_filter filter = {0};
     fq_field spec = {0};
     fq_plan *plan = args->plan;
     fq_status status = FQ_OK;
@@ -256,6 +261,9 @@ subscribe_run(fq_engine *engine, fq_sink *sink, const fq_subscribe_args *args,
     if (status == FQ_OK)
         status = subscribe_find_listening(engine, args, &spec, &binding,
                                           &listening, errors);
+    if (status == FQ_OK)
+        status = fq_sub_filter_init(&filter, &spec, &binding, args->context,
+                                    errors);
     if (status != FQ_OK) {
         subscribe_count_refusal(engine, status, FQ_LIMIT_NONE,
                                 *prequest_error);
@@ -265,8 +273,9 @@ subscribe_run(fq_engine *engine, fq_sink *sink, const fq_subscribe_args *args,
     status = subscribe_enter_user(engine, args, &user, errors);
     if (status == FQ_OK)
         status = subscribe_add(engine, sink, args, &spec, &listening, user,
-                               &binding, psub);
+                               &binding, &filter, psub);
 out:
+    fq_sub_filter_fini(&filter);
     fq_listening_fini(&listening);
     fq_binding_fini(&binding);
     fq_plan_unref(plan);
@@ -287,7 +296,8 @@ subscribe_n_bytes(const fq_sub *sub)
     return sizeof(*sub) + sub->n_listeners * sizeof(fq_listener)
            + sizeof(fq_registry_slot) + rcbuf_n_bytes(sub->operation_name)
            + rcbuf_n_bytes(sub->binding.variables)
-           + rcbuf_n_bytes(sub->binding.args);
+           + rcbuf_n_bytes(sub->binding.args)
+           + fq_sub_filter_n_bytes(&sub->filter);
 }
 
 fq_status

@@ -14,6 +14,7 @@
     X(schema_cache)                                                           \
     X(graphql)                                                                \
     X(graphql_probe)                                                          \
+    X(filter_object)                                                          \
     X(graphql_message)                                                        \
     X(subscription_payload)                                                   \
     X(event_object)                                                           \

@@ -6,6 +6,7 @@
 
 #include "python/convert.h"
 #include "python/errors.h"
+#include "python/filter_object.h"
 #include "python/resolver.h"
 
 /* A field being read. What |field| points to is owned here or by the
@@ -22,7 +23,14 @@ typedef struct setting_reader {
     int (*read)(fq_state *state, PyObject *value, declaration *declaration);
 } setting_reader;
 
+static int
+read_where(fq_state *state, PyObject *ir, declaration *declaration)
+{
+    return fq_filter_object_compile(state, ir, &declaration->field.where);
+}
+
 static const setting_reader setting_readers[] = {
+    {"where", read_where},
     {NULL, NULL},
 };
 
@@ -113,16 +121,18 @@ fq_service_object_field_add(fq_service_object *self, PyObject *args)
         return NULL;
     declaration declaration = {0};
     fq_field *field = &declaration.field;
+    PyObject *result = NULL;
     if (fq_convert_peek_str(name, "name", &field->name) < 0
         || fq_service_object_read_returns(returns, &field->returns) < 0
         || read_channels(channels, &declaration) < 0
         || read_settings(state, settings, &declaration) < 0
         || read_resolver(state, self, resolver, field) < 0)
-        return NULL;
-    if (add_field(state, service, field) < 0) {
-        if (field->token != 0)
-            fq_service_object_drop_resolver(self, field->token);
-        return NULL;
-    }
-    Py_RETURN_NONE;
+        goto out;
+    if (add_field(state, service, field) == 0)
+        result = Py_NewRef(Py_None);
+    else if (field->token != 0)
+        fq_service_object_drop_resolver(self, field->token);
+out:
+    fq_filter_unref(field->where);
+    return result;
 }

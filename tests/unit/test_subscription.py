@@ -188,8 +188,8 @@ def test_wrong_forms_are_told(recorder: Recorder) -> None:
         @recorder.subscription(returns="both")  # type: ignore[arg-type]
         def order(event: Any, variables: Any) -> None: ...
 
-    with pytest.raises(TypeError, match="where"):
-        recorder.subscription(where=1)  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match="nowhere"):
+        recorder.subscription(nowhere=1)  # type: ignore[call-overload]
 
 
 def test_a_field_is_declared_once() -> None:
