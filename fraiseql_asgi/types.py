@@ -58,6 +58,12 @@ class Metrics(TypedDict):
     #: Client connections open now, and ever opened.
     connections_active: int
     connections_total: int
+    #: Connections closed when their context expired; those refused by the
+    #: `auth_handler`, and because it took too long; contexts replaced by a ping.
+    connections_expired: int
+    refused_authentications: int
+    refused_auth_timeouts: int
+    reauthentications: int
     #: How those that ended did: closed or lost by the client,
     closed_by_client: int
     #: or closed from here, by code: normally, for a message that is too big,
@@ -114,6 +120,8 @@ class Metrics(TypedDict):
     refused_document_fields: int
     refused_document_aliases: int
     refused_document_directives: int
+    #: the client's context has expired,
+    refused_expired: int
     #: the connection or its user has as many as it may, or a maximum that
     #: cannot be set is exceeded,
     refused_subscriptions: int

@@ -205,6 +205,15 @@ fq_engine_hold_bytes(fq_engine *engine, fq_sub *sub, size_t n_bytes);
 void
 fq_engine_unsubscribe(fq_engine *engine, fq_sub *sub, fq_end_reason reason);
 
+/* Lets |sub| in again, with |context| in place of its own; |wall_ns| as in
+ * fq_subscribe_args. Whatever refuses a
+ * new subscription refuses it too, and then |errors| is the payload of an
+ * `error` message, and |sub| is to be ended. Events that wait for its resolver
+ * stay. Errors: FQ_ERR_INVALID, FQ_ERR_NOMEM (|errors| may be empty). */
+fq_status
+fq_engine_renew(fq_engine *engine, fq_sub *sub, fq_security_context *context,
+                uint64_t now_ns, uint64_t wall_ns, fq_gql_errors *errors);
+
 /* Takes |event| (borrowed; the engine keeps references while it works on it)
  * and dispatches as much as fits a slice. True when work is left: call
  * fq_engine_run soon. Events are dispatched strictly in the order accepted.

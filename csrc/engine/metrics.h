@@ -55,6 +55,10 @@ typedef enum fq_end_reason {
 #define FQ_METRICS(X)                                                         \
     X(connections_active, "client connections open now")                      \
     X(connections_total, "client connections ever opened")                    \
+    X(connections_expired, "closed when what the client may had ended")       \
+    X(refused_authentications, "of clients, by the auth handler")             \
+    X(refused_auth_timeouts, "of clients, the auth handler took too long")    \
+    X(reauthentications, "contexts replaced through a ping")                  \
     X(closed_by_client, "connections that their clients closed or lost")      \
     X(closed_1000, "connections closed from here, by code")                   \
     X(closed_1009, "a message was too big")                                   \
@@ -92,6 +96,7 @@ typedef enum fq_end_reason {
     X(refused_document_fields, "above document_max_fields")                   \
     X(refused_document_aliases, "above document_max_aliases")                 \
     X(refused_document_directives, "above document_max_directives")           \
+    X(refused_expired, "operations of clients whose context has expired")     \
     X(refused_subscriptions, "above max_subscriptions_per_connection")        \
     X(refused_user_subscriptions, "above max_subscriptions_per_user")         \
     X(refused_other_limits, "above a maximum that cannot be set")             \

@@ -325,6 +325,20 @@ fq_engine_subscribe(fq_engine *engine, fq_sink *sink,
     return FQ_OK;
 }
 
+fq_status
+fq_engine_renew(fq_engine *engine, fq_sub *sub, fq_security_context *context,
+                uint64_t now_ns, uint64_t wall_ns, fq_gql_errors *errors)
+{
+    (void)engine;
+    (void)errors;
+    fq_security_context_ref(context);
+    fq_security_context_unref(sub->context);
+    sub->context = context;
+    sub->security.expires_at_ns = fq_security_expires_at_ns(context, now_ns,
+                                                            wall_ns);
+    return FQ_OK;
+}
+
 void
 fq_engine_hold_bytes(fq_engine *engine, fq_sub *sub, size_t n_bytes)
 {

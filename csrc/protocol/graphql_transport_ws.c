@@ -202,6 +202,9 @@ receive_ping(fq_gtws *gtws, yyjson_val *message)
     }
     fq_buf_append_char(&buf, '}');
     gtws_send(gtws, &buf);
+    if (payload != NULL && gtws->ops->ping != NULL
+        && gtws->state != FQ_GTWS_CLOSED)
+        gtws->ops->ping(gtws->ctx, payload);
 }
 
 /* An answer to a ping of ours, or a heartbeat nobody asked for: both are

@@ -46,6 +46,9 @@ typedef struct fq_gtws_ops {
     /* connection_init came; answer with fq_gtws_ack or fq_gtws_refuse, now or
      * later. |payload| is an object or NULL, borrowed. */
     void (*init)(void *ctx, yyjson_val *payload);
+    /* A ping was answered that came with |payload|, borrowed. NULL: nobody
+     * wants to know. */
+    void (*ping)(void *ctx, yyjson_val *payload);
     /* A new operation. |query| and |operation_name| (ptr NULL: none) and the
      * objects |variables| and |extensions| (NULL: none) are borrowed. */
     void (*subscribe)(void *ctx, fq_gtws_op *op, fq_str query,

@@ -418,6 +418,7 @@ fq_resolver_call(fq_state *state, fq_loop_mailbox *Py_UNUSED(mailbox),
     int result = 0;
     switch (call->kind) {
     case FQ_CALL_INIT:
+    case FQ_CALL_RENEW:
         call_init(state, owner, call);
         break;
     case FQ_CALL_RESOLVE:

@@ -48,6 +48,7 @@ fq_call_free(fq_call *call)
     fq_rcbuf_unref(call->boundary);
     fq_rcbuf_unref(call->meta);
     fq_rcbuf_unref(call->answer_text);
+    fq_security_context_unref(call->context);
     fq_port_unref(call->port);
     fq_free(call);
 }

@@ -15,7 +15,9 @@
 #include "reactor/reactor.h"
 
 typedef enum fq_call_kind {
-    FQ_CALL_INIT,    /* connection_init: data is its payload or NULL */
+    FQ_CALL_INIT,    /* connection_init: data is its payload or NULL, token
+                      * that of the auth handler or 0 */
+    FQ_CALL_RENEW,   /* a ping with an authorization: data is its payload */
     FQ_CALL_RESOLVE, /* the value of an event */
     FQ_CALL_NEXT,    /* the next value of a source, started when first asked */
     FQ_CALL_CANCEL,  /* the subscription ended: cancel what runs for it and
@@ -49,11 +51,14 @@ typedef struct fq_call {
     char event_id[FQ_EVENT_ID_MAX];
     uint64_t created_at_ns;
     /* the answer */
-    fq_answer_kind answer; /* INIT: VALUE accepts (text: ack payload or NULL),
-                            * ERROR refuses (text: reason or NULL). EXECUTE:
+    fq_answer_kind answer; /* INIT, RENEW: VALUE accepts (text: ack payload or
+                            * NULL), ERROR refuses (text: reason, if there is
+                            * a close_code). EXECUTE:
                             * VALUE (text: the response, a JSON object) or
                             * ERROR (text: the message for the client) */
-    uint16_t close_code;   /* INIT refused: 0 means 4403 */
+    uint16_t close_code;   /* refused: 0 means 4403 */
+    fq_security_context *context; /* INIT, RENEW accepted: who it is, one
+                                   * reference; NULL: as before */
     fq_rcbuf *answer_text;
 } fq_call;
 

@@ -64,7 +64,8 @@ fq_operation_release(fq_session *session, fq_operation *self,
     if (self->sub != NULL) {
         fq_sub_call_cancel(self->cancel, self->sub);
         self->cancel = NULL;
-        if (reason == FQ_END_COMPLETE)
+        if (reason == FQ_END_COMPLETE || reason == FQ_END_EXPIRED
+            || reason == FQ_END_MANAGED)
             fq_port_purge(session->port, self->sub->id);
         fq_engine_unsubscribe(session->service->engine, self->sub, reason);
     }
@@ -220,6 +221,12 @@ admit_operation(fq_session *session, fq_execute_request *request,
                 fq_gql_errors *errors)
 {
     fq_service *service = session->service;
+    if (session->is_expired) {
+        FQ_METRIC_ADD(&service->metrics, refused_expired, 1);
+        fq_gql_errors_add(errors, "FORBIDDEN",
+                          "The authorization has expired.");
+        return FQ_ERR_INVALID;
+    }
     size_t max = service->limits.max_subscriptions_per_connection;
     if (max != 0 && fq_gtws_n_ops(&session->gtws) > max) {
         FQ_METRIC_ADD(&service->metrics, refused_subscriptions, 1);
@@ -264,6 +271,31 @@ fq_operation_start(fq_session *session, fq_gtws_op *op,
     }
     FQ_METRIC_SUB(&session->service->metrics, subscriptions_pending, 1);
     fq_gql_errors_fini(&errors);
+}
+
+/* ── another context ── */
+
+void
+fq_operation_renew(fq_session *session, fq_sub *sub)
+{
+    fq_operation *operation = sub->handle;
+    fq_gtws_op *op = operation->op;
+    fq_buf buf = FQ_BUF_INIT;
+    fq_gql_errors errors;
+    fq_gql_errors_init(&errors);
+    if (fq_engine_renew(session->service->engine, sub, session->context,
+                        fq_clock_now_ns(), fq_clock_wall_ns(), &errors)
+        != FQ_OK) {
+        op->handle = NULL;
+        fq_operation_release(session, operation, FQ_END_EXPIRED);
+        fq_gql_errors_write(&errors, &buf);
+        fq_str text = fq_buf_str(&buf);
+        if (errors.n_items == 0 || fq_buf_status(&buf) != FQ_OK)
+            text = errors_out_of_memory;
+        fq_gtws_error(&session->gtws, op, text);
+    }
+    fq_gql_errors_fini(&errors);
+    fq_buf_fini(&buf);
 }
 
 /* ── answers from Python ── */

@@ -27,6 +27,11 @@ void
 fq_operation_release(fq_session *session, fq_operation *self,
                      fq_end_reason reason);
 
+/* Lets the operation of |sub| in again with the session's context, which is
+ * new, or ends it with an error. */
+void
+fq_operation_renew(fq_session *session, fq_sub *sub);
+
 /* Frees it and tells nobody: it has ended by itself. */
 void
 fq_operation_free(fq_operation *self);

@@ -44,6 +44,11 @@ const fq_limits fq_limits_default = {
         },
 };
 
+static const fq_auth_settings auth_default = {
+    .timeout_ns = 10ull * FQ_NS_PER_S,
+    .expiry_code = 4403,
+};
+
 /* A message with a receipt: what to do is in run(), for whom in service. */
 typedef struct service_job {
     fq_job job;
@@ -114,14 +119,17 @@ run_slice(fq_job *job)
 static void
 on_timer(uv_timer_t *timer);
 
+/* Sees that the timer fires for the first deadline, or before: one that was
+ * taken back costs a call that finds nothing to do. */
 static void
-arm_timer(fq_service *service, uint64_t now_ns)
+arm_timer(fq_service *service)
 {
-    if (fq_list_is_empty(&service->deadlines) || service->is_closed)
+    const fq_timer *first = fq_timers_first(&service->deadlines);
+    if (first == NULL || first->at_ns >= service->timer_at_ns)
         return;
-    fq_service_deadline *first = FQ_CONTAINER_OF(service->deadlines.next,
-                                                 fq_service_deadline, node);
+    uint64_t now_ns = fq_clock_now_ns();
     uint64_t wait_ns = first->at_ns > now_ns ? first->at_ns - now_ns : 0;
+    service->timer_at_ns = first->at_ns;
     /* Rounded up, so that the deadline has passed when the timer fires. */
     uv_update_time(service->timer.loop);
     uv_timer_start(&service->timer, on_timer, wait_ns / FQ_NS_PER_MS + 1, 0);
@@ -131,27 +139,31 @@ static void
 on_timer(uv_timer_t *timer)
 {
     fq_service *service = FQ_CONTAINER_OF(timer, fq_service, timer);
+    service->timer_at_ns = UINT64_MAX;
     uint64_t now_ns = fq_clock_now_ns();
-    while (!fq_list_is_empty(&service->deadlines)) {
-        fq_service_deadline *first = FQ_CONTAINER_OF(
-            service->deadlines.next, fq_service_deadline, node);
-        if (first->at_ns > now_ns)
-            break;
-        fq_list_remove(&first->node);
-        first->expire(first, now_ns);
+    fq_timer *first;
+    while (!service->is_closed
+           && (first = fq_timers_first(&service->deadlines)) != NULL
+           && first->at_ns <= now_ns) {
+        fq_service_deadline *deadline = FQ_CONTAINER_OF(
+            first, fq_service_deadline, timer);
+        fq_timers_clear(&service->deadlines, first);
+        deadline->expire(deadline, now_ns);
     }
-    arm_timer(service, now_ns);
+    if (!service->is_closed)
+        arm_timer(service);
 }
 
 void
-fq_service_add_deadline(fq_service *service, fq_service_deadline *deadline)
+fq_service_set_deadline(fq_service *service, fq_service_deadline *deadline,
+                        uint64_t at_ns)
 {
-    uint64_t now_ns = fq_clock_now_ns();
-    deadline->at_ns = now_ns + service->limits.init_timeout_ns;
-    bool is_first = fq_list_is_empty(&service->deadlines);
-    fq_list_push_back(&service->deadlines, &deadline->node);
-    if (is_first)
-        arm_timer(service, now_ns);
+    if (at_ns == UINT64_MAX || service->is_closed) {
+        fq_timers_clear(&service->deadlines, &deadline->timer);
+        return;
+    }
+    fq_timers_set(&service->deadlines, &deadline->timer, at_ns);
+    arm_timer(service);
 }
 
 void
@@ -195,11 +207,13 @@ fq_service_new(fq_reactor *reactor, fq_publisher *publisher,
     service->reactor = fq_reactor_ref(reactor);
     service->publisher = fq_publisher_ref(publisher);
     service->limits = *limits;
+    service->auth = auth_default;
     service->has_init_hook = has_init_hook;
     service->listener.event_cb = on_event;
     fq_list_init(&service->listener.node);
     fq_list_init(&service->clients);
-    fq_list_init(&service->deadlines);
+    fq_timers_init(&service->deadlines);
+    service->timer_at_ns = UINT64_MAX;
     service->open_job.run = run_open;
     service->run_job.run = run_slice;
     status = fq_reactor_post(reactor, &service->open_job);
@@ -248,6 +262,14 @@ void
 fq_service_set_execute(fq_service *service, uint64_t token)
 {
     service->execute_token = token;
+}
+
+void
+fq_service_set_auth(fq_service *service, const fq_auth_settings *auth)
+{
+    service->auth = *auth;
+    if (auth->token != 0)
+        service->has_init_hook = true;
 }
 
 void

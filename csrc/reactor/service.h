@@ -43,6 +43,14 @@ typedef struct fq_limits {
 /* The defaults of DESIGN section 5. */
 extern const fq_limits fq_limits_default;
 
+/* How clients say who they are. */
+typedef struct fq_auth_settings {
+    uint64_t token;           /* of the handler; 0: nobody asks */
+    uint64_t timeout_ns;      /* for its answer */
+    uint64_t expiry_grace_ns; /* between the end of a context and the close */
+    uint16_t expiry_code;     /* of that close */
+} fq_auth_settings;
+
 /* Makes a service on |publisher|'s bus. |has_init_hook|: connection_init goes
  * to Python as a FQ_CALL_INIT. One reference. The caller keeps |reactor| in
  * use (fq_reactor_use) until fq_service_close is done. Errors:
@@ -61,6 +69,11 @@ fq_service_unref(fq_service *service);
  * opened. */
 void
 fq_service_set_execute(fq_service *service, uint64_t token);
+
+/* Who decides about clients. With a token the service has an init hook. To be
+ * called before the first session is opened. */
+void
+fq_service_set_auth(fq_service *service, const fq_auth_settings *auth);
 
 /* What becomes of queries that ask for the schema. FQ_INTROSPECT_BY: those
  * that ask for nothing else go to Python with |token|, not to who executes. To

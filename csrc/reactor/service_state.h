@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 #include "base/list.h"
+#include "base/timers.h"
 #include "bus/bus.h"
 #include "reactor/service.h"
 
@@ -19,12 +20,10 @@ typedef struct fq_service_client {
                 fq_str reason);
 } fq_service_client;
 
-/* Something to be done when connection_init has not come in time. All
- * deadlines of a service lie init_timeout_ns ahead of their start, so a list
- * in order of arrival is in order of deadlines too. */
+/* Something to be done at a time: a client that has not said who it is, an
+ * authentication that takes too long, one that has run out. */
 typedef struct fq_service_deadline {
-    fq_list node; /* in service->deadlines; unlinked: nothing to wait for */
-    uint64_t at_ns;
+    fq_timer timer; /* in service->deadlines; fq_timer_init() it first */
     void (*expire)(struct fq_service_deadline *deadline, uint64_t now_ns);
 } fq_service_deadline;
 
@@ -33,6 +32,7 @@ struct fq_service {
     fq_reactor *reactor;     /* one memory reference */
     fq_publisher *publisher; /* one reference */
     fq_limits limits;
+    fq_auth_settings auth;
     bool has_init_hook;
     fq_security_context *anonymous; /* who clients are that nobody
                                      * authenticates; one reference */
@@ -49,8 +49,9 @@ struct fq_service {
     fq_engine *engine;       /* NULL once closed */
     fq_bus_listener listener;
     fq_list clients;
-    fq_list deadlines;
+    fq_timers deadlines;
     uv_timer_t timer;       /* for the first of deadlines; one reference */
+    uint64_t timer_at_ns;   /* when it fires; UINT64_MAX: it does not */
     fq_job open_job;        /* one reference while on its way */
     fq_job run_job;         /* continues a dispatch; likewise */
     bool is_running;        /* run_job is on its way, the publisher is held */
@@ -60,8 +61,10 @@ struct fq_service {
 void
 fq_service_add_client(fq_service *service, fq_service_client *client);
 
-/* Waits init_timeout_ns for |deadline|; unlink its node to take it back. */
+/* Calls |deadline| once at |at_ns| or soon after, instead of when it was asked
+ * for before. UINT64_MAX: never. O(log n). */
 void
-fq_service_add_deadline(fq_service *service, fq_service_deadline *deadline);
+fq_service_set_deadline(fq_service *service, fq_service_deadline *deadline,
+                        uint64_t at_ns);
 
 #endif

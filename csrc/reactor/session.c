@@ -13,6 +13,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "json/writer.h"
+#include "reactor/authentication.h"
 #include "reactor/call.h"
 #include "reactor/operation.h"
 #include "reactor/service_state.h"
@@ -83,25 +84,13 @@ on_close(void *ctx, uint16_t code, fq_str reason)
 static void
 on_init(void *ctx, yyjson_val *payload)
 {
-    fq_session *self = ctx;
-    if (!self->service->has_init_hook) {
-        fq_gtws_ack(&self->gtws, fq_str_make(NULL, 0));
-        return;
-    }
-    fq_buf buf = FQ_BUF_INIT;
-    fq_call *call = NULL;
-    fq_status status = fq_call_new(FQ_CALL_INIT, self->port, 0, &call);
-    if (status == FQ_OK && payload != NULL) {
-        fq_json_write_val(&buf, payload);
-        status = fq_buf_to_rcbuf(&buf, &call->data);
-    }
-    fq_buf_fini(&buf);
-    if (status == FQ_OK)
-        status = fq_call_send(call);
-    if (status == FQ_OK)
-        return;
-    fq_call_free(call);
-    fq_gtws_refuse(&self->gtws, 0, fq_str_make(NULL, 0));
+    fq_authentication_start(ctx, payload);
+}
+
+static void
+on_ping(void *ctx, yyjson_val *payload)
+{
+    fq_authentication_ping(ctx, payload);
 }
 
 static void
@@ -131,6 +120,7 @@ static const fq_gtws_ops gtws_ops = {
     .send = on_send,
     .close = on_close,
     .init = on_init,
+    .ping = on_ping,
     .subscribe = on_subscribe,
     .complete = on_complete,
 };
@@ -148,6 +138,8 @@ sink_next(fq_sink *sink, fq_sub *sub, fq_rcbuf *payload)
 {
     fq_session *self = session_of_sink(sink);
     fq_operation *operation = sub->handle;
+    if (self->is_expired)
+        return;
     fq_queue_item item = {
         .head = fq_rcbuf_ref(operation->head),
         .body = fq_rcbuf_ref(payload),
@@ -191,7 +183,8 @@ static bool
 sink_has_room(fq_sink *sink, fq_sub *sub)
 {
     (void)sub;
-    return fq_port_has_room(session_of_sink(sink)->port);
+    fq_session *self = session_of_sink(sink);
+    return !self->is_expired && fq_port_has_room(self->port);
 }
 
 static void
@@ -227,7 +220,7 @@ static void
 free_session(fq_session *self)
 {
     fq_list_remove(&self->client.node);
-    fq_list_remove(&self->deadline.node);
+    fq_authentication_fini(self);
     FQ_CHECK(fq_list_is_empty(&self->sink.subs));
     FQ_METRIC_SUB(&self->service->metrics, connections_active, 1);
     fq_histogram_add(&self->service->metrics.connection_seconds,
@@ -256,14 +249,12 @@ peer_answer(fq_port_peer *peer, fq_call *call)
     fq_session *self = session_of_peer(peer);
     fq_str text = call->answer_text == NULL ? fq_str_make(NULL, 0)
                                             : fq_rcbuf_str(call->answer_text);
-    if (call->kind == FQ_CALL_EXECUTE)
+    if (call->kind == FQ_CALL_INIT || call->kind == FQ_CALL_RENEW)
+        fq_authentication_answer(self, call);
+    else if (call->kind == FQ_CALL_EXECUTE)
         fq_operation_answer(self, call, text);
-    else if (call->kind != FQ_CALL_INIT)
-        fq_sub_call_answer(self->service, call);
-    else if (call->answer == FQ_ANSWER_VALUE)
-        fq_gtws_ack(&self->gtws, text);
     else
-        fq_gtws_refuse(&self->gtws, call->close_code, text);
+        fq_sub_call_answer(self->service, call);
 }
 
 static void
@@ -311,13 +302,6 @@ client_end(fq_service_client *client, uint16_t code, fq_str reason)
     free_session(self);
 }
 
-static void
-init_expired(fq_service_deadline *deadline, uint64_t now_ns)
-{
-    fq_session *self = FQ_CONTAINER_OF(deadline, fq_session, deadline);
-    fq_gtws_tick(&self->gtws, now_ns);
-}
-
 /* ── life ── */
 
 static void
@@ -328,15 +312,15 @@ run_open(fq_job *job)
     FQ_METRIC_ADD(&service->metrics, connections_total, 1);
     FQ_METRIC_ADD(&service->metrics, connections_active, 1);
     self->opened_at_ns = fq_clock_now_ns();
-    fq_list_init(&self->deadline.node);
-    self->deadline.expire = init_expired;
+    fq_authentication_init(self);
     fq_list_init(&self->client.node);
     self->client.end = client_end;
     if (!service->is_closed) {
-        fq_service_add_deadline(service, &self->deadline);
         fq_service_add_client(service, &self->client);
     }
-    fq_gtws_init(&self->gtws, &gtws_ops, self, self->deadline.at_ns);
+    fq_gtws_init(&self->gtws, &gtws_ops, self,
+                 fq_clock_now_ns() + service->limits.init_timeout_ns);
+    fq_authentication_arm(self);
     self->port->peer = &self->peer;
     if (service->is_closed)
         client_end(&self->client, 1012, FQ_STR_LIT("Service restart"));

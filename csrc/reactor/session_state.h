@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The inside of a session, for the files that make it up: session.c (its
- * callbacks and its life) and operation.c (what clients start).
+ * callbacks and its life), operation.c (what clients start)
+ * and authentication.c (who they are).
  * Thread: reactor. */
 #ifndef FQ_REACTOR_SESSION_STATE_H
 #define FQ_REACTOR_SESSION_STATE_H
@@ -14,10 +15,17 @@ typedef struct fq_session {
     fq_sink sink;
     fq_gtws gtws;
     fq_service_client client;
-    fq_service_deadline deadline; /* for connection_init */
+    fq_service_deadline deadline; /* set by fq_authentication_arm */
     fq_service *service;          /* one reference */
     fq_port *port;                /* the peer's reference */
     fq_security_context *context; /* who the client is; one reference */
+    uint64_t asked_until_ns; /* an authentication is with Python, which has
+                              * until then; UINT64_MAX: none is */
+    uint64_t expires_ns;     /* when |context| ends or, once is_expired, the
+                              * session; UINT64_MAX: never */
+    bool is_expired;         /* nothing is delivered */
+    fq_rcbuf *next_ping;     /* authorization that waits for the answer to the
+                              * one before, JSON; NULL: none */
     fq_job open_job;
     uint32_t n_executions; /* ever; 2^32 calls are not under way at a time */
     uint64_t opened_at_ns;

@@ -23,6 +23,7 @@ THREADED = (
     "test_reactor",
     "test_inbox",
     "test_mailbox",
+    "test_authentication",
     "test_session",
     "test_publisher",
     "test_rcbuf",
