@@ -165,6 +165,12 @@ class Metrics(TypedDict):
     #: `next` messages queued, and those lost to a full queue.
     deliveries: int
     deliveries_dropped: int
+    #: Of these, by the policy of the field: the oldest or the newest of a full
+    #: queue, or of the events that wait for a resolver, and those a newer one
+    #: of the same key has replaced.
+    dropped_oldest: int
+    dropped_newest: int
+    conflated: int
     #: Calls of resolvers and sources, and those that ended in an error.
     resolver_calls: int
     resolver_errors: int

@@ -21,6 +21,8 @@
 #include "engine/caller.h"
 
 #include "base/check.h"
+#include "engine/conflate_key.h"
+#include "engine/dispatch.h"
 #include "engine/internal.h"
 #include "engine/payload.h"
 #include "json/reader.h"
@@ -39,6 +41,74 @@ caller_call(fq_engine *engine, fq_sub *sub)
     sub->sink->ops->call(sub->sink, sub, sub->called_for);
 }
 
+/* ── what waits ── */
+
+/* The oldest event that waits for |sub|; its reference is the caller's. */
+static fq_event *
+caller_take_waiting(fq_sub *sub)
+{
+    size_t n_bytes = sub->pending.n_bytes;
+    fq_event *event = fq_waiting_take(&sub->pending);
+    if (event != NULL)
+        sub->sink->n_waiting--;
+    sub->sink->n_waiting_bytes -= n_bytes - sub->pending.n_bytes;
+    return event;
+}
+
+static bool
+caller_has_room(const fq_engine *engine, const fq_sink *sink, size_t n_bytes)
+{
+    const fq_engine_limits *limits = &engine->limits;
+    if (sink->n_waiting == 0)
+        return true;
+    if (limits->max_pending != 0 && sink->n_waiting >= limits->max_pending)
+        return false;
+    return limits->max_pending_bytes == 0
+           || (sink->n_waiting_bytes <= limits->max_pending_bytes
+               && n_bytes
+                      <= limits->max_pending_bytes - sink->n_waiting_bytes);
+}
+
+/* Which of its sink's subscriptions loses its oldest waiting event for one
+ * more of |sub|; NULL: |sub| loses that. The rule of queue.h: one yields by
+ * itself, unless another holds more than twice as much. */
+static fq_sub *
+caller_find_victim(fq_sub *sub)
+{
+    fq_sub *greedy = NULL;
+    FQ_LIST_FOREACH(node, &sub->sink->subs)
+    {
+        fq_sub *other = FQ_CONTAINER_OF(node, fq_sub, sink_node);
+        bool yields = other->overflow == FQ_OVERFLOW_DROP_OLDEST
+                      || other->overflow == FQ_OVERFLOW_CONFLATE;
+        if (yields && other->pending.n_items > 0
+            && (greedy == NULL
+                || other->pending.n_items > greedy->pending.n_items))
+            greedy = other;
+    }
+    if (greedy != NULL && greedy->pending.n_items > 2 * sub->pending.n_items)
+        return greedy;
+    if (sub->overflow == FQ_OVERFLOW_DISCONNECT)
+        return greedy;
+    return sub->overflow == FQ_OVERFLOW_DROP_NEWEST
+                   || sub->pending.n_items == 0
+               ? NULL
+               : sub;
+}
+
+/* Drops the oldest waiting event of |sub|, if there is one. Letting go of it
+ * may end subscriptions. */
+static void
+caller_drop_oldest(fq_engine *engine, fq_sub *sub)
+{
+    fq_event *oldest = caller_take_waiting(sub);
+    if (oldest == NULL)
+        return;
+    fq_engine_lose(engine, sub);
+    FQ_METRIC_ADD(engine->metrics, dropped_oldest, 1);
+    fq_event_unref(oldest);
+}
+
 /* True when a call is to be made now. *psub is NULL afterwards if the
  * subscription has ended. */
 static bool
@@ -48,7 +118,7 @@ caller_is_due(fq_engine *engine, fq_sub **psub)
     if (sub->is_calling)
         return false;
     if (sub->kind != FQ_FIELD_SOURCE) {
-        sub->called_for = fq_event_fifo_take(&sub->pending);
+        sub->called_for = caller_take_waiting(sub);
         return sub->called_for != NULL;
     }
     fq_sub_id id = sub->id;
@@ -77,24 +147,55 @@ caller_pump(fq_engine *engine, fq_sub *sub, bool is_due)
         sub->is_pumping = false;
 }
 
-/* Makes room among the waiting events of |sub|; false when it has ended, or
- * is about to. */
+/* Makes room for |event| to wait for |sub|; false when that is lost, or |sub|
+ * has ended, or is about to. */
 static bool
-caller_make_room(fq_engine *engine, fq_sub *sub)
+caller_make_room(fq_engine *engine, fq_sub *sub, const fq_event *event)
 {
-    size_t max = engine->limits.max_pending;
-    if (max == 0 || sub->pending.n_items < max)
-        return true;
     fq_sub_id id = sub->id;
-    if (!sub->sink->ops->overflow(sub->sink, sub)
-        || fq_registry_find(&engine->registry, id) == NULL)
-        return false;
-    fq_event *oldest = fq_event_fifo_take(&sub->pending);
-    if (oldest == NULL)
-        return true;
-    fq_engine_lose(engine, sub);
-    fq_event_unref(oldest);
-    return fq_registry_find(&engine->registry, id) != NULL;
+    while (!caller_has_room(engine, sub->sink, event->data->len)) {
+        fq_sub *victim = caller_find_victim(sub);
+        if (victim == NULL && sub->overflow == FQ_OVERFLOW_DISCONNECT) {
+            if (!sub->sink->ops->overflow(sub->sink, sub)
+                || fq_registry_find(&engine->registry, id) == NULL)
+                return false;
+            victim = sub->pending.n_items > 0 ? sub : NULL;
+        }
+        if (victim == NULL) {
+            fq_engine_lose(engine, sub);
+            FQ_METRIC_ADD(engine->metrics, dropped_newest, 1);
+            return false;
+        }
+        caller_drop_oldest(engine, victim);
+        if (fq_registry_find(&engine->registry, id) == NULL)
+            return false;
+    }
+    return true;
+}
+
+/* Lets |event| wait for |sub|; false when it is lost for want of memory. */
+static bool
+caller_wait(fq_engine *engine, fq_sub *sub, fq_event *event)
+{
+    fq_sink *sink = sub->sink;
+    fq_event *replaced = NULL;
+    size_t n_items = sub->pending.n_items;
+    size_t n_bytes = sub->pending.n_bytes;
+    fq_status status;
+    if (sub->conflate_path == NULL)
+        status = fq_waiting_push(&sub->pending, event);
+    else
+        status = fq_waiting_push_keyed(
+            &sub->pending, event,
+            fq_dispatch_key(engine, sub->conflate_path, event), &replaced);
+    sink->n_waiting += sub->pending.n_items - n_items;
+    sink->n_waiting_bytes += sub->pending.n_bytes - n_bytes;
+    if (replaced != NULL) {
+        fq_engine_lose(engine, sub);
+        FQ_METRIC_ADD(engine->metrics, conflated, 1);
+        fq_event_unref(replaced);
+    }
+    return status == FQ_OK;
 }
 
 void
@@ -107,13 +208,16 @@ fq_caller_event(fq_engine *engine, fq_sub *sub, fq_event *event)
         caller_pump(engine, sub, true);
         return;
     }
-    if (!caller_make_room(engine, sub))
+    if (!caller_make_room(engine, sub, event))
         return;
-    if (fq_event_fifo_push(&sub->pending, event) != FQ_OK)
+    fq_sub_id id = sub->id;
+    if (!caller_wait(engine, sub, event))
         fq_engine_lose(engine, sub);
     /* Nothing is due while an answer is awaited, which is the rule; but
      * overflow() may have given it. */
-    caller_pump(engine, sub, false);
+    sub = fq_registry_find(&engine->registry, id);
+    if (sub != NULL)
+        caller_pump(engine, sub, false);
 }
 
 void
@@ -144,10 +248,11 @@ caller_payload(fq_engine *engine, fq_sub *sub, fq_str text)
     return payload;
 }
 
-/* Delivers an answer that has something to deliver. May end |sub|. */
+/* Delivers an answer, to |event| or NULL, that has something to deliver. May
+ * end |sub|. */
 static void
-caller_deliver(fq_engine *engine, fq_sub *sub, fq_answer_kind kind,
-               fq_str text)
+caller_deliver(fq_engine *engine, fq_sub *sub, const fq_event *event,
+               fq_answer_kind kind, fq_str text)
 {
     fq_rcbuf *payload;
     if (kind == FQ_ANSWER_VALUE) {
@@ -161,6 +266,13 @@ caller_deliver(fq_engine *engine, fq_sub *sub, fq_answer_kind kind,
     if (payload == NULL) {
         fq_engine_lose(engine, sub);
         return;
+    }
+    if (sub->conflate_path != NULL && event != NULL) {
+        fq_rcbuf_unref(sub->next_key);
+        /* Without memory for a key it is not conflated, that is all. */
+        (void)fq_conflate_key_new(fq_rcbuf_str(sub->conflate_path),
+                                  yyjson_doc_get_root(event->doc),
+                                  &engine->scratch, &sub->next_key);
     }
     sub->sink->ops->next(sub->sink, sub, payload);
     fq_rcbuf_unref(payload);
@@ -195,7 +307,7 @@ fq_caller_answer(fq_engine *engine, fq_sub_id id, fq_answer_kind kind,
             kind = FQ_ANSWER_FAIL;
     }
     if (now_ns < sub->security.expires_at_ns)
-        caller_deliver(engine, sub, kind, text);
+        caller_deliver(engine, sub, event, kind, text);
     else
         FQ_METRIC_ADD(engine->metrics, security_expired_denied, 1);
     sub = fq_registry_find(&engine->registry, id);

@@ -35,6 +35,7 @@
 #include "base/alloc.h"
 #include "base/check.h"
 #include "engine/caller.h"
+#include "engine/conflate_key.h"
 #include "engine/engine.h"
 #include "engine/event_rate.h"
 #include "engine/internal.h"
@@ -124,6 +125,41 @@ is_allowed(fq_engine *engine, const fq_sub *sub, const fq_event *event,
                                        facts, now_ns, engine->metrics);
 }
 
+static void
+dispatch_drop_key(fq_dispatch *dispatch)
+{
+    fq_rcbuf_unref(dispatch->key);
+    fq_rcbuf_unref(dispatch->key_path);
+    dispatch->key = NULL;
+    dispatch->key_path = NULL;
+}
+
+fq_rcbuf *
+fq_dispatch_key(fq_engine *engine, fq_rcbuf *path, const fq_event *event)
+{
+    fq_dispatch *dispatch = &engine->dispatch;
+    FQ_CHECK(event == dispatch->event);
+    if (dispatch->key_path == path)
+        return dispatch->key;
+    dispatch_drop_key(dispatch);
+    fq_status status = fq_conflate_key_new(fq_rcbuf_str(path),
+                                           yyjson_doc_get_root(event->doc),
+                                           &engine->scratch, &dispatch->key);
+    if (status == FQ_OK)
+        dispatch->key_path = fq_rcbuf_ref(path);
+    return dispatch->key;
+}
+
+/* Says what the delivery of the current event to |sub| conflates by. */
+static void
+dispatch_set_key(fq_engine *engine, fq_sub *sub)
+{
+    fq_rcbuf *key = fq_dispatch_key(engine, sub->conflate_path,
+                                    engine->dispatch.event);
+    fq_rcbuf_unref(sub->next_key);
+    sub->next_key = key != NULL ? fq_rcbuf_ref(key) : NULL;
+}
+
 /* The current event concerns |sub|. */
 static void
 dispatch_match(fq_engine *engine, fq_sub *sub, uint64_t now_ns)
@@ -136,10 +172,13 @@ dispatch_match(fq_engine *engine, fq_sub *sub, uint64_t now_ns)
         return;
     }
     fq_rcbuf *payload = dispatch_payload(engine, sub);
-    if (payload != NULL)
-        sub->sink->ops->next(sub->sink, sub, payload);
-    else
+    if (payload == NULL) {
         fq_engine_lose(engine, sub);
+        return;
+    }
+    if (sub->conflate_path != NULL)
+        dispatch_set_key(engine, sub);
+    sub->sink->ops->next(sub->sink, sub, payload);
 }
 
 /* Sees that there is a current event; false when none waits. */
@@ -169,6 +208,7 @@ dispatch_end(fq_dispatch *dispatch)
     fq_event *event = dispatch->event;
     dispatch->event = NULL;
     dispatch_drop_variants(dispatch);
+    dispatch_drop_key(dispatch);
     fq_event_unref(event);
 }
 

@@ -27,8 +27,10 @@ typedef struct fq_dispatch {
     fq_plan_variant **variants; /* that share a payload of it; one ref each */
     size_t n_variants;
     size_t variants_cap;
-    size_t slice;    /* FQ_DISPATCH_SLICE; smaller in tests */
-    bool is_running; /* in fq_dispatch_run, maybe below a callback */
+    fq_rcbuf *key;      /* of |event| by |key_path|; one reference, or NULL */
+    fq_rcbuf *key_path; /* of the key found last; one ref; NULL: none yet */
+    size_t slice;       /* FQ_DISPATCH_SLICE; smaller in tests */
+    bool is_running;    /* in fq_dispatch_run, maybe below a callback */
 } fq_dispatch;
 
 /* Errors: FQ_ERR_NOMEM. */
@@ -43,6 +45,13 @@ bool
 fq_dispatch_accept(struct fq_engine *engine, fq_event *event, uint64_t now_ns);
 bool
 fq_dispatch_run(struct fq_engine *engine, uint64_t now_ns);
+
+/* What |event|, which is being dispatched, conflates by under |path|; borrowed
+ * until the next call. NULL: it has no such value, or there is no memory. Made
+ * once for all subscriptions of a field. */
+fq_rcbuf *
+fq_dispatch_key(struct fq_engine *engine, fq_rcbuf *path,
+                const fq_event *event);
 
 /* Events accepted and not yet done with, the current one included. */
 size_t

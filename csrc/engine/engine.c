@@ -163,6 +163,8 @@ static void
 engine_check_sub(const fq_engine *engine, const fq_sub *sub)
 {
     FQ_CHECK(fq_registry_find(&engine->registry, sub->id) == sub);
+    FQ_CHECK(sub->conflate_path == NULL
+             || sub->overflow == FQ_OVERFLOW_CONFLATE);
     FQ_CHECK(sub->since_seq <= engine->dispatch.accepted_seq);
     FQ_CHECK(sub->binding.variant != NULL);
     FQ_CHECK(!fq_list_is_empty(&sub->sink_node));

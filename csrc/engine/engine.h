@@ -25,6 +25,7 @@
 #include "engine/security/security.h"
 #include "engine/sub_filter.h"
 #include "engine/user_table.h"
+#include "engine/waiting.h"
 #include "graphql/errors.h"
 #include "graphql/plan.h"
 
@@ -43,9 +44,11 @@ typedef struct fq_engine_limits {
     fq_document_limits document;
     size_t max_plans;          /* in the plan cache */
     size_t max_plan_bytes;     /* likewise */
-    size_t max_pending;        /* events waiting for one subscription's
-                              * resolver; beyond it the sink's policy rules.
-                              * 0: no maximum */
+    size_t max_pending;        /* events waiting for the resolvers of one
+                                * sink's subscriptions; beyond it the policies
+                                * of these rule. 0: no maximum */
+    size_t max_pending_bytes;  /* likewise, of their data; but one event
+                                * may always wait */
     size_t max_events_waiting; /* events accepted and not yet dispatched; for
                                 * the door, which asks how many there are: the
                                 * engine itself refuses none */
@@ -68,9 +71,10 @@ typedef struct fq_sink_ops {
      * value (|event| NULL). Answered once by fq_engine_answer with the id of
      * |sub|, now or later; the next call comes after the answer. */
     void (*call)(fq_sink *sink, fq_sub *sub, fq_event *event);
-    /* More than max_pending events wait for the resolver of |sub|: true: the
-     * engine drops the oldest waiting one and goes on; false: the sink has
-     * ended the subscription, or will at once. */
+    /* More than max_pending events would wait, and |sub|, for whose resolver
+     * one more is to, must not lose any: true: the engine drops its oldest all
+     * the same (that one, where none waits) and goes on; false: the sink has ended the subscription, or
+     * will at once. */
     bool (*overflow)(fq_sink *sink, fq_sub *sub);
     /* True while the queue of |sub| has room for another source value; when
      * it has room again, the owner calls fq_engine_resume. */
@@ -82,7 +86,9 @@ typedef struct fq_sink_ops {
 
 struct fq_sink {
     const fq_sink_ops *ops;
-    fq_list subs; /* of this sink, by fq_sub.sink_node */
+    fq_list subs;           /* of this sink, by fq_sub.sink_node */
+    size_t n_waiting;       /* events, over all subs; private to engine/ */
+    size_t n_waiting_bytes; /* of these; likewise */
 };
 
 /* One subscription. Members are read by sinks, written by the engine, except
@@ -98,12 +104,16 @@ struct fq_sub {
     uint64_t since_seq;        /* events up to this number came before it;
                                 * private to engine/ */
     uint64_t last_event_at_ns; /* 0: none yet */
-    uint32_t n_carried; /* deliveries lost and not yet told: added to by the
+    uint32_t n_carried;   /* deliveries lost and not yet told: added to by the
                          * engine, told and set to 0 by the sink */
-    bool is_calling;    /* an answer is awaited */
-    bool is_stalled;    /* a source without room */
-    bool is_pumping;    /* calls are being made below; private to engine/ */
-    uint64_t token;     /* of the resolver or source */
+    bool is_calling;      /* an answer is awaited */
+    bool is_stalled;      /* a source without room */
+    bool is_pumping;      /* calls are being made below; private to engine/ */
+    uint64_t token;       /* of the resolver or source */
+    fq_overflow overflow; /* what becomes of its messages, if the sink asks */
+    fq_rcbuf *conflate_path; /* of the field; NULL: it does not conflate */
+    fq_rcbuf *next_key; /* what the delivery that is being made conflates by,
+                         * or NULL; the sink takes it */
     fq_rate_limit event_limit;    /* see event_rate.h */
     fq_user *user;                /* whose it counts as; NULL: nobody's */
     fq_list sink_node;            /* in sink->subs */
@@ -114,9 +124,9 @@ struct fq_sub {
     uint64_t created_at_ns;
     fq_sub_security security; /* of the policy, for |context| */
     /* private to engine/ */
-    size_t n_bytes;        /* counted for it in subscriptions_bytes */
-    fq_event_fifo pending; /* events that wait for the resolver */
-    fq_event *called_for;  /* the event whose answer is awaited, one ref */
+    size_t n_bytes;       /* counted for it in subscriptions_bytes */
+    fq_waiting pending;   /* events that wait for the resolver */
+    fq_event *called_for; /* the event whose answer is awaited, one ref */
     struct fq_listener *listeners; /* one per channel, behind the struct */
     size_t n_listeners;
 };
@@ -142,6 +152,9 @@ typedef struct fq_subscribe_args {
     bool is_client;               /* a client asks, and max_subs_per_user
                                    * holds; the application's own are not
                                    * refused by it */
+    bool is_polled;               /* there is no connection to be closed:
+                                   * where nothing may be lost, the oldest
+                                   * is */
     void *handle;
     uint64_t now_ns;
     uint64_t wall_ns; /* since 1970, at now_ns: a context that expires has

@@ -52,6 +52,8 @@ fq_field_new(const fq_field *field, fq_field **pcopy)
         return FQ_ERR_NOMEM;
     *copy = *field;
     fq_str *channels = (fq_str *)(copy + 1);
+    if (copy->conflate_path != NULL)
+        fq_rcbuf_ref(copy->conflate_path);
     copy->templates = NULL;
     if (field->has_templates)
         copy->templates = (fq_channel_template **)(channels
@@ -82,5 +84,6 @@ fq_field_free(fq_field *field)
     for (size_t i = 0; field->templates != NULL && i < field->n_channels; i++)
         fq_free(field->templates[i]);
     fq_filter_unref(field->where);
+    fq_rcbuf_unref(field->conflate_path);
     fq_free(field);
 }

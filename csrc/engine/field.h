@@ -10,8 +10,10 @@
 
 #include "base/status.h"
 #include "base/str.h"
+#include "base/rcbuf.h"
 #include "engine/channel_template.h"
 #include "engine/filter/filter.h"
+#include "engine/overflow.h"
 
 typedef enum fq_field_kind {
     FQ_FIELD_EVENT, /* the event's data is the value: never touches Python */
@@ -40,8 +42,11 @@ typedef struct fq_field {
                          * unless the field is a source */
     fq_channel_template **templates; /* as many as channels; NULL: none. The
                                       * copy's own */
-    fq_filter *where; /* what events it is about; a copy takes a reference.
+    fq_filter *where;     /* what events it is about; a copy takes a reference.
                        * NULL: all */
+    fq_overflow overflow; /* none for a source, which waits for room */
+    fq_rcbuf *conflate_path; /* of FQ_OVERFLOW_CONFLATE, see conflate_key.h;
+                              * else NULL. The copy has its own reference */
 } fq_field;
 
 /* A deep copy of |field|, whose templates are compiled. Errors: FQ_ERR_LIMIT

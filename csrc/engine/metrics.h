@@ -120,6 +120,9 @@ typedef enum fq_end_reason {
     X(projections, "payloads serialised")                                     \
     X(deliveries, "next messages queued")                                     \
     X(deliveries_dropped, "next messages lost: queue full, memory out")       \
+    X(dropped_oldest, "of these, the oldest of a full queue")                 \
+    X(dropped_newest, "the new one, as the policy of its field is")           \
+    X(conflated, "replaced by a newer one of the same key")                   \
     X(resolver_calls, "resolver and source calls made")                       \
     X(resolver_errors, "of these, ended by an error")                         \
     X(slow_clients_closed, "connections closed 1013")                         \

@@ -13,22 +13,38 @@
 #include "base/buf.h"
 #include "base/rcbuf.h"
 #include "base/status.h"
+#include "engine/overflow.h"
+
+struct fq_queue_index;
 
 typedef struct fq_queue_item {
-    fq_rcbuf *head;     /* `{"id":"1","type":"next","payload":`, or, where
+    fq_rcbuf *head;       /* `{"id":"1","type":"next","payload":`, or, where
                          * body is NULL, the whole text */
-    fq_rcbuf *body;     /* the shared payload without its closing brace */
-    uint64_t sub_id;    /* whose delivery it is; 0: the connection's own */
-    uint32_t n_dropped; /* deliveries of sub_id lost just before this one;
+    fq_rcbuf *body;       /* the shared payload without its closing brace */
+    uint64_t sub_id;      /* whose delivery it is; 0: the connection's own */
+    uint32_t n_dropped;   /* deliveries of sub_id lost just before this one;
                          * > 0 becomes `"extensions":{"dropped":n}` */
+    fq_overflow overflow; /* of sub_id; of a message that is no delivery:
+                           * FQ_OVERFLOW_DISCONNECT */
 } fq_queue_item;
 
+/* What an offer cost others, or earlier ones. */
+typedef struct fq_queue_losses {
+    uint32_t n_oldest;    /* dropped as the oldest of their subscription */
+    uint32_t n_newest;    /* as the newest */
+    uint32_t n_conflated; /* replaced by one of the same key */
+} fq_queue_losses;
+
 typedef struct fq_queue {
-    fq_queue_item *items; /* ring of cap slots; NULL while cap is 0 */
+    fq_queue_item *items; /* ring of cap slots; NULL while cap is 0. One
+                           * without a head is a hole */
     uint32_t cap;         /* a power of two, or 0 */
-    uint32_t head;        /* index of the oldest */
+    uint32_t head;        /* slot of the oldest item */
+    uint32_t n_slots;     /* from the oldest item to the newest, with holes */
     uint32_t n_items;
-    size_t n_bytes;   /* texts of all items */
+    uint32_t n_lossy;             /* deliveries that a policy may drop */
+    struct fq_queue_index *index; /* NULL: not needed so far */
+    size_t n_bytes;               /* texts of all items */
     size_t max_items; /* an item beyond either maximum is refused, */
     size_t max_bytes; /* except that an empty queue takes any one item */
 } fq_queue;
@@ -49,23 +65,30 @@ fq_queue_item_n_bytes(const fq_queue_item *item);
 fq_status
 fq_queue_push(fq_queue *queue, const fq_queue_item *item);
 
+/* The same by the policies of subscriptions. |key| (borrowed; NULL: none) is
+ * what item's subscription conflates by: a waiting delivery with the same
+ * content of key gives its place to this one. In a full queue room is made:
+ * - among the deliveries of item's own subscription, by its policy,
+ * - but where another that may lose some holds more than twice as much, that
+ *   one yields, by its policy;
+ * - one that may not lose any never yields.
+ * FQ_ERR_FULL then means that item is to be lost or, where its policy is
+ * FQ_OVERFLOW_DISCONNECT, that the client is too slow. What others lost is
+ * told by their next delivery, and what item's subscription lost before is
+ * added to n_dropped of the copy. *plosses is set in any case. Errors: as
+ * fq_queue_push. Cost: O(1) amortised. */
+fq_status
+fq_queue_offer(fq_queue *queue, const fq_queue_item *item, fq_rcbuf *key,
+               fq_queue_losses *plosses);
+
 /* Moves up to |max| oldest items to |items|, whose references are the
  * caller's then; returns how many. A queue that empties gives a large ring
  * back. */
 size_t
 fq_queue_take(fq_queue *queue, fq_queue_item *items, size_t max);
 
-/* Drops the oldest delivery of |sub_id| (an item with a body) and adds one and
- * what it carried to the n_dropped of that subscription's next queued
- * delivery; *pn_carry gets the count when there is none, to be put on the next
- * one pushed, else 0. False when no delivery of |sub_id| is queued. Cost: O(1)
- * when the two are the oldest of the queue, as in a queue of one subscription,
- * else O(items before them). */
-bool
-fq_queue_drop_oldest(fq_queue *queue, uint64_t sub_id, uint32_t *pn_carry);
-
-/* Drops every item of |sub_id| (any but 0), keeping the order of the others;
- * returns how many. Cost: O(n_items). */
+/* Drops every item of |sub_id| (any but 0), which has ended, keeping the order
+ * of the others; returns how many. Cost: O(n_items). */
 size_t
 fq_queue_purge(fq_queue *queue, uint64_t sub_id);
 /* Drops everything. */

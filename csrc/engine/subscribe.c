@@ -87,6 +87,8 @@ subscribe_specify(const fq_engine *engine, const fq_plan *plan,
         spec->returns = args->returns;
         spec->token = args->token;
     }
+    if (args->is_polled && spec->overflow == FQ_OVERFLOW_DISCONNECT)
+        spec->overflow = FQ_OVERFLOW_DROP_OLDEST;
     if (spec->kind == FQ_FIELD_SOURCE) {
         spec->n_channels = 0;
         spec->templates = NULL;
@@ -115,17 +117,21 @@ subscribe_free(fq_engine *engine, fq_sub *sub)
         fq_channel_index_remove(&engine->channels, &sub->listeners[i]);
     FQ_METRIC_SET(engine->metrics, channels_active,
                   fq_channel_index_n_channels(&engine->channels));
-    fq_event_fifo pending = sub->pending;
+    fq_waiting pending = sub->pending;
+    sub->sink->n_waiting -= pending.n_items;
+    sub->sink->n_waiting_bytes -= pending.n_bytes;
     fq_event *called_for = sub->called_for;
     fq_binding_fini(&sub->binding);
     fq_sub_filter_fini(&sub->filter);
     fq_rcbuf_unref(sub->operation_name);
+    fq_rcbuf_unref(sub->conflate_path);
+    fq_rcbuf_unref(sub->next_key);
     fq_security_context_unref(sub->context);
     fq_user_table_leave(&engine->users, sub->user, FQ_USER_SUBS);
     fq_free(sub);
     if (called_for != NULL)
         fq_event_unref(called_for);
-    fq_event_fifo_fini(&pending);
+    fq_waiting_fini(&pending);
 }
 
 /* Counts one more subscription of the user of |args|, if there may be one;
@@ -163,11 +169,14 @@ subscribe_add(fq_engine *engine, fq_sink *sink, const fq_subscribe_args *args,
     }
     sub->user = user;
     sub->listeners = (fq_listener *)(sub + 1);
-    fq_event_fifo_init(&sub->pending);
+    fq_waiting_init(&sub->pending);
     sub->since_seq = engine->dispatch.accepted_seq;
     sub->kind = spec->kind;
     sub->returns = spec->returns;
     sub->token = spec->token;
+    sub->overflow = spec->overflow;
+    if (spec->conflate_path != NULL)
+        sub->conflate_path = fq_rcbuf_ref(spec->conflate_path);
     sub->sink = sink;
     sub->handle = args->handle;
     sub->created_at_ns = args->now_ns;

@@ -9,6 +9,7 @@
 #include "json/reader.h"
 #include "json/writer.h"
 #include "reactor/call.h"
+#include "reactor/delivery.h"
 #include "reactor/service_state.h"
 #include "reactor/sub_call.h"
 
@@ -76,33 +77,14 @@ feed_of_sink(fq_sink *sink)
     return FQ_CONTAINER_OF(sink, feed, sink);
 }
 
-/* A full queue loses its oldest message, and the next one read says so. */
+/* A full queue loses its oldest message, unless the field's policy is another
+ * one, and the next one read says so. */
 static void
 sink_next(fq_sink *sink, fq_sub *sub, fq_rcbuf *payload)
 {
     feed *self = feed_of_sink(sink);
-    fq_metrics *metrics = &self->service->metrics;
-    fq_queue_item item = {
-        .head = fq_rcbuf_ref(self->head),
-        .body = fq_rcbuf_ref(payload),
-        .sub_id = sub->id,
-        .n_dropped = sub->n_carried,
-    };
-    fq_status status;
-    uint32_t n_carry;
-    while ((status = fq_port_push(self->port, &item)) == FQ_ERR_FULL
-           && fq_port_drop_oldest(self->port, sub->id, &n_carry)) {
-        item.n_dropped += n_carry;
-        FQ_METRIC_ADD(metrics, deliveries_dropped, 1);
-    }
-    if (status == FQ_OK) {
-        sub->n_carried = 0;
-        FQ_METRIC_ADD(metrics, deliveries, 1);
-        return;
-    }
-    sub->n_carried = item.n_dropped + 1;
-    fq_queue_item_fini(&item);
-    FQ_METRIC_ADD(metrics, deliveries_dropped, 1);
+    (void)fq_delivery_queue(self->port, &self->service->metrics, sub,
+                            self->head, payload);
 }
 
 static void
@@ -229,6 +211,7 @@ subscribe(feed *self, fq_rcbuf **ptext)
         .operation_label = true,
         .variables = yyjson_doc_get_root(variables),
         .has_override = true,
+        .is_polled = true,
         .kind = self->field->kind,
         .returns = self->field->returns,
         .token = self->field->token,

@@ -266,38 +266,27 @@ fq_port_disconnect(fq_port *port, fq_ticket *done)
 /* ── the peer's side ── */
 
 fq_status
-fq_port_push(fq_port *port, const fq_queue_item *item)
+fq_port_offer(fq_port *port, const fq_queue_item *item, fq_rcbuf *key,
+              fq_queue_losses *plosses)
 {
     FQ_ON_REACTOR(port->reactor);
+    *plosses = (fq_queue_losses){0};
     pthread_mutex_lock(&port->lock);
     fq_status status = FQ_ERR_CLOSED;
     bool post = false;
     if (!port->is_dead && port->close.code == 0) {
+        int64_t n_items = port->out.n_items;
         size_t n_bytes = port->out.n_bytes;
-        status = fq_queue_push(&port->out, item);
-        if (status == FQ_OK) {
+        status = fq_queue_offer(&port->out, item, key, plosses);
+        if (status == FQ_OK)
             post = mark_posted_locked(port);
-            n_bytes = port->out.n_bytes - n_bytes;
-            fq_backlog_add(port->backlog, 1, (int64_t)n_bytes);
-        }
+        fq_backlog_add(port->backlog, port->out.n_items - n_items,
+                       (int64_t)(port->out.n_bytes - n_bytes));
     }
     pthread_mutex_unlock(&port->lock);
     if (post)
         post_mail(port);
     return status;
-}
-
-bool
-fq_port_drop_oldest(fq_port *port, uint64_t sub_id, uint32_t *pn_carry)
-{
-    pthread_mutex_lock(&port->lock);
-    size_t n_bytes = port->out.n_bytes;
-    bool dropped = fq_queue_drop_oldest(&port->out, sub_id, pn_carry);
-    if (dropped)
-        fq_backlog_add(port->backlog, -1,
-                       (int64_t)(port->out.n_bytes - n_bytes));
-    pthread_mutex_unlock(&port->lock);
-    return dropped;
 }
 
 size_t

@@ -130,14 +130,14 @@ fq_port_disconnect(fq_port *port, struct fq_ticket *done);
 
 /* ── the peer's side (reactor) ── */
 
-/* Queues *item, stealing its references on FQ_OK only, and tells the taker.
- * Errors: FQ_ERR_FULL, FQ_ERR_NOMEM, FQ_ERR_CLOSED (dead or closing). */
+/* Queues *item, stealing its references on FQ_OK only, and tells the taker;
+ * see fq_queue_offer for |key| and what is dropped for it. Errors:
+ * FQ_ERR_FULL, FQ_ERR_NOMEM, FQ_ERR_CLOSED (dead or closing). */
 fq_status
-fq_port_push(fq_port *port, const fq_queue_item *item);
+fq_port_offer(fq_port *port, const fq_queue_item *item, fq_rcbuf *key,
+              fq_queue_losses *plosses);
 
 /* See queue.h; under the port's lock. */
-bool
-fq_port_drop_oldest(fq_port *port, uint64_t sub_id, uint32_t *pn_carry);
 size_t
 fq_port_purge(fq_port *port, uint64_t sub_id);
 

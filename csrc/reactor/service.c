@@ -198,8 +198,11 @@ fq_service_new(fq_reactor *reactor, fq_publisher *publisher,
                                                &service->anonymous);
     if (status == FQ_OK)
         status = fq_backlog_new(&service->backlog);
+    /* What waits for resolvers is bounded as what waits for the client. */
+    fq_engine_limits engine_limits = limits->engine;
+    engine_limits.max_pending_bytes = limits->queue_max_bytes;
     if (status == FQ_OK)
-        status = fq_engine_new(&limits->engine, &service->metrics,
+        status = fq_engine_new(&engine_limits, &service->metrics,
                                &service->engine);
     if (status != FQ_OK)
         goto fail;

@@ -15,6 +15,7 @@
 #include "json/writer.h"
 #include "reactor/authentication.h"
 #include "reactor/call.h"
+#include "reactor/delivery.h"
 #include "reactor/operation.h"
 #include "reactor/service_state.h"
 #include "reactor/session_state.h"
@@ -43,11 +44,8 @@ close_session(fq_session *self, uint16_t code, fq_str text,
 void
 fq_session_send(fq_session *self, fq_rcbuf *text)
 {
-    fq_queue_item item = {.head = text};
-    fq_status status = fq_port_push(self->port, &item);
-    if (status == FQ_OK)
-        return;
-    fq_rcbuf_unref(text);
+    fq_status status = fq_delivery_queue_text(self->port,
+                                              &self->service->metrics, text);
     /* A client that sends and does not read; a message that is lost for want
      * of memory would leave it waiting. */
     if (status == FQ_ERR_FULL || status == FQ_ERR_NOMEM)
@@ -140,23 +138,9 @@ sink_next(fq_sink *sink, fq_sub *sub, fq_rcbuf *payload)
     fq_operation *operation = sub->handle;
     if (self->is_expired)
         return;
-    fq_queue_item item = {
-        .head = fq_rcbuf_ref(operation->head),
-        .body = fq_rcbuf_ref(payload),
-        .sub_id = sub->id,
-        .n_dropped = sub->n_carried,
-    };
-    fq_status status = fq_port_push(self->port, &item);
-    if (status == FQ_OK) {
-        sub->n_carried = 0;
-        FQ_METRIC_ADD(&self->service->metrics, deliveries, 1);
-        return;
-    }
-    fq_queue_item_fini(&item);
-    FQ_METRIC_ADD(&self->service->metrics, deliveries_dropped, 1);
-    if (status == FQ_ERR_NOMEM)
-        sub->n_carried++;
-    else if (status == FQ_ERR_FULL)
+    fq_status status = fq_delivery_queue(self->port, &self->service->metrics,
+                                         sub, operation->head, payload);
+    if (status == FQ_ERR_FULL)
         close_session(self, CLOSE_TRY_AGAIN, reason_slow, FQ_END_SLOW_CLIENT);
 }
 
