@@ -60,6 +60,19 @@ subscribe_refuse_type(fq_operation_type type, fq_gql_errors *errors)
                             type == FQ_OPERATION_QUERY ? "query" : "mutation");
 }
 
+/* The reference's words for a field the schema does not have. */
+static fq_status
+subscribe_refuse_field(const fq_plan *plan, fq_gql_errors *errors)
+{
+    fq_gql_error *error = fq_gql_errors_add(
+        errors, "VALIDATION_ERROR",
+        "Cannot query field '%.*s' on type 'Subscription'.",
+        FQ_STR_FMT(fq_plan_root_name(plan)));
+    fq_gql_error_locate(errors, error, fq_plan_source(plan),
+                        fq_plan_root_start(plan));
+    return errors->status != FQ_OK ? errors->status : FQ_ERR_INVALID;
+}
+
 /* Works out what the subscription to |plan|'s root field is: as declared, as
  * |args| override it, or by default the event's data from the channel of the
  * field's name. spec->channels may point to spec->name. */
@@ -77,10 +90,7 @@ subscribe_specify(const fq_engine *engine, const fq_plan *plan,
     else if (serves_all || args->has_override)
         *spec = (fq_field){.kind = FQ_FIELD_EVENT};
     else
-        return SUBSCRIBE_REFUSE(errors, FQ_ERR_INVALID, "VALIDATION_ERROR",
-                                "Cannot query field \"%.*s\" on type "
-                                "\"Subscription\".",
-                                FQ_STR_FMT(name));
+        return subscribe_refuse_field(plan, errors);
     spec->name = name;
     if (args->has_override) {
         spec->kind = args->kind;

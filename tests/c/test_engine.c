@@ -174,10 +174,11 @@ test_engine_refuses(void **state)
     const fq_field field = {.name = FQ_STR("y")};
     OK(fq_engine_field_add(fx->engine, &field));
     args.has_override = false;
-    assert_refused(fx, &args, FQ_ERR_INVALID, false,
-                   "[{\"message\":\"Cannot query field \\\"x\\\" on type "
-                   "\\\"Subscription\\\".\",\"extensions\":{\"code\":"
-                   "\"VALIDATION_ERROR\"}}]");
+    assert_refused(
+        fx, &args, FQ_ERR_INVALID, false,
+        "[{\"message\":\"Cannot query field 'x' on type "
+        "'Subscription'.\",\"locations\":[{\"line\":1,\"column\":16}]"
+        ",\"extensions\":{\"code\":\"VALIDATION_ERROR\"}}]");
     assert_int_equal(FQ_METRIC_GET(&fx->metrics, subscriptions_total), 0);
     fixture_fini(fx);
 }
