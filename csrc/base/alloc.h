@@ -4,6 +4,7 @@
 #ifndef FQ_BASE_ALLOC_H
 #define FQ_BASE_ALLOC_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* As malloc, calloc, realloc and free; |n| = 0 asks for one byte. NULL when
@@ -36,5 +37,14 @@ long
 fq_alloc_n_refused(void);
 long
 fq_alloc_n_live(void);
+
+/* For tests: counts the bytes of all blocks from now on, or no longer; then
+ * the most that were live at a time, less what was live at the start. Blocks
+ * count with what malloc gives, which may be some bytes more than was asked
+ * for. Process-wide. */
+void
+fq_alloc_measure(bool is_on);
+long
+fq_alloc_n_bytes_peak(void);
 
 #endif

@@ -2,12 +2,13 @@
 /* Bump allocation from chunks that double in size. One thread at a time.
  *
  * A request that does not fit starts a new chunk and wastes the rest of the
- * old one. Chunks double from ARENA_CHUNK_FIRST to ARENA_CHUNK_MAX, so at most
+ * old one; where that would be much, it gets a chunk of its own. Chunks double from ARENA_CHUNK_FIRST to ARENA_CHUNK_MAX, so at most
  * about half of what is held is unused for small requests; a request larger
  * than the next chunk gets a chunk of its own size. */
 #include "base/arena.h"
 
 #include <stdalign.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -16,11 +17,14 @@
 /* A typical subscription document with its AST takes one to three KiB. */
 #define ARENA_CHUNK_FIRST 1024
 #define ARENA_CHUNK_MAX (64 * 1024)
+/* A chunk with so much left is not given up for one large request. */
+#define ARENA_CHUNK_KEPT (4 * 1024)
 
-#define ARENA_ALIGN alignof(max_align_t)
+/* Nothing here holds a long double, and eight bytes a node add up. */
+#define ARENA_ALIGN alignof(uint64_t)
 
 struct fq_arena_chunk {
-    alignas(max_align_t) fq_arena_chunk *older;
+    alignas(uint64_t) fq_arena_chunk *older;
 };
 
 void
@@ -39,6 +43,25 @@ fq_arena_fini(fq_arena *arena)
         chunk = older;
     }
     fq_arena_init(arena, arena->max_bytes);
+}
+
+/* A block of |n_bytes| in a chunk of its own behind the newest one, which goes
+ * on being used; NULL as fq_arena_alloc(). */
+static void *
+arena_alloc_large(fq_arena *arena, size_t n_bytes)
+{
+    size_t size = sizeof(fq_arena_chunk) + n_bytes;
+    if (size > fq_arena_room(arena)) {
+        arena->is_over = true;
+        return NULL;
+    }
+    fq_arena_chunk *chunk = fq_alloc(size);
+    if (chunk == NULL)
+        return NULL;
+    chunk->older = arena->chunks->older;
+    arena->chunks->older = chunk;
+    arena->n_bytes += size;
+    return chunk + 1;
 }
 
 /* The size for a new chunk that holds |n_bytes|, or 0 when the maximum does
@@ -71,8 +94,13 @@ fq_arena_alloc(fq_arena *arena, size_t n_bytes)
     n_bytes = (n_bytes + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
     if (n_bytes == 0)
         n_bytes = ARENA_ALIGN;
-    if (n_bytes > (size_t)(arena->end - arena->next)) {
+    size_t n_left = (size_t)(arena->end - arena->next);
+    if (n_bytes > n_left && n_left >= ARENA_CHUNK_KEPT)
+        return arena_alloc_large(arena, n_bytes);
+    if (n_bytes > n_left) {
         size_t size = arena_chunk_size(arena, n_bytes);
+        if (size == 0)
+            arena->is_over = true;
         fq_arena_chunk *chunk = size > 0 ? fq_alloc(size) : NULL;
         if (chunk == NULL)
             return NULL;

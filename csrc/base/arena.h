@@ -4,7 +4,9 @@
 #ifndef FQ_BASE_ARENA_H
 #define FQ_BASE_ARENA_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/str.h"
 
@@ -16,6 +18,7 @@ typedef struct fq_arena {
     char *end;              /* one past its last byte */
     size_t n_bytes;         /* held from the allocator, for metrics */
     size_t max_bytes;       /* requests beyond it fail; 0: no maximum */
+    bool is_over;           /* one has failed for that reason */
 } fq_arena;
 
 /* Takes no memory until the first request. */
@@ -24,7 +27,18 @@ fq_arena_init(fq_arena *arena, size_t max_bytes);
 void
 fq_arena_fini(fq_arena *arena);
 
-/* |n_bytes| aligned for any type, uninitialised or zeroed; NULL when memory
+/* Bytes still to be had from the allocator; SIZE_MAX without a maximum. */
+static inline size_t
+fq_arena_room(const fq_arena *arena)
+{
+    if (arena->max_bytes == 0)
+        return SIZE_MAX;
+    return arena->max_bytes > arena->n_bytes
+               ? arena->max_bytes - arena->n_bytes
+               : 0;
+}
+
+/* |n_bytes| aligned for pointers and 64-bit numbers, uninitialised or zeroed; NULL when memory
  * or the maximum is used up (what was carved before stays valid). */
 void *
 fq_arena_alloc(fq_arena *arena, size_t n_bytes);

@@ -13,6 +13,7 @@
 #include "base/arena.h"
 #include "base/status.h"
 #include "base/str.h"
+#include "graphql/errors.h"
 #include "graphql/location.h"
 
 typedef enum fq_operation_type {
@@ -145,8 +146,9 @@ typedef struct fq_ast_selection_set {
 
 typedef struct fq_ast_field {
     fq_ast_node node;
-    fq_str alias; /* ptr NULL without one */
     fq_str name;
+    uint32_t alias_len;   /* 0: without one */
+    uint32_t alias_start; /* so many bytes before the name */
     fq_ast_list arguments;
     fq_ast_list directives;
     fq_ast_selection_set *selection_set; /* NULL for a leaf */
@@ -311,7 +313,9 @@ typedef struct fq_document {
 static inline fq_str
 fq_ast_field_key(const fq_ast_field *field)
 {
-    return field->alias.ptr != NULL ? field->alias : field->name;
+    if (field->alias_len == 0)
+        return field->name;
+    return fq_str_make(field->name.ptr - field->alias_start, field->alias_len);
 }
 
 /* The byte offset of |slice|, a name or number of |document|. */
@@ -323,9 +327,17 @@ fq_document_offset(const fq_document *document, fq_str slice)
 
 /* Numbers the names of fields, type conditions and variables and gives every
  * spread its fragment; of several fragments of one name the last counts. Errors:
- * FQ_ERR_NOMEM. Cost: O(fields + spreads + fragments). */
+ * FQ_ERR_LIMIT (one entry in |errors|), FQ_ERR_NOMEM. Cost: O(fields + spreads
+ * + fragments). */
 fq_status
-fq_document_link(fq_document *document);
+fq_document_link(fq_document *document, fq_gql_errors *errors);
+
+/* |status| of something done to |document|; where it is FQ_ERR_NOMEM because
+ * the document has used up the memory allowed to it, FQ_ERR_LIMIT with an entry
+ * (LIMIT_REACHED) in |errors|. */
+fq_status
+fq_document_check(const fq_document *document, fq_status status,
+                  fq_gql_errors *errors);
 
 /* Frees everything of |document|. */
 void

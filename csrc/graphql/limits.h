@@ -6,7 +6,14 @@
 
 #include <stddef.h>
 
-/* 0 means no limit. */
+/* Bytes that parsing and validating a document may take beside its text: so
+ * many for each of its bytes, at least the minimum. 64 KiB stay below 1 MiB
+ * with the errors they may earn. Documents as people write them take half of
+ * it; those that reach it repeat the shortest of nodes, thousands of times. */
+#define FQ_DOCUMENT_MEMORY_RATIO 15
+#define FQ_DOCUMENT_MEMORY_MIN ((size_t)FQ_DOCUMENT_MEMORY_RATIO * 64 * 1024)
+
+/* 0 means no limit, but for memory. */
 typedef struct fq_document_limits {
     size_t max_bytes;      /* of the document's text */
     size_t max_tokens;     /* lexed, punctuation included */
@@ -14,6 +21,9 @@ typedef struct fq_document_limits {
     size_t max_fields;     /* fields after expanding fragments */
     size_t max_aliases;    /* aliased fields */
     size_t max_directives; /* per node */
+    size_t max_memory;     /* bytes beside the text for parsing and validation;
+                            * 0: what FQ_DOCUMENT_MEMORY_MIN and _RATIO say,
+                            * as there is always a bound */
 } fq_document_limits;
 
 /* Which of them a document exceeds. */

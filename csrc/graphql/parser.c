@@ -67,8 +67,10 @@ parse_field(fq_parser *parser, fq_ast_node **pnode)
             return fq_parser_fail_limit(
                 parser, FQ_LIMIT_ALIASES, field->node.start,
                 "Document contains more than %zu aliases.", max);
-        field->alias = field->name;
+        fq_str alias = field->name;
         TRY(fq_parser_name(parser, &field->name));
+        field->alias_len = (uint32_t)alias.len;
+        field->alias_start = (uint32_t)(field->name.ptr - alias.ptr);
     }
     TRY(fq_parser_arguments(parser, false, &field->arguments));
     TRY(fq_parser_directives(parser, false, &field->directives));
@@ -283,6 +285,17 @@ parse_document(fq_parser *parser)
     return FQ_OK;
 }
 
+/* The bytes that a document of |len| bytes may take, text included. */
+static size_t
+memory_max(size_t len, size_t max_memory)
+{
+    if (max_memory == 0)
+        max_memory = len > FQ_DOCUMENT_MEMORY_MIN / FQ_DOCUMENT_MEMORY_RATIO
+                         ? len * FQ_DOCUMENT_MEMORY_RATIO
+                         : FQ_DOCUMENT_MEMORY_MIN;
+    return max_memory <= SIZE_MAX - len ? max_memory + len : SIZE_MAX;
+}
+
 fq_status
 fq_parse(fq_str text, const fq_document_limits *limits, fq_document *document,
          fq_gql_errors *errors)
@@ -310,10 +323,12 @@ fq_parse(fq_str text, const fq_document_limits *limits, fq_document *document,
             max_bytes);
         return error != NULL ? FQ_ERR_LIMIT : FQ_ERR_NOMEM;
     }
+    document->arena.max_bytes = memory_max(text.len,
+                                           parser.limits->max_memory);
     document->source = fq_arena_copy(&document->arena, text);
     if (document->source.ptr == NULL)
         return FQ_ERR_NOMEM;
     document->node.end = (uint32_t)text.len;
     fq_lexer_init(&parser.lexer, document->source, &document->arena, errors);
-    return parse_document(&parser);
+    return fq_document_check(document, parse_document(&parser), errors);
 }

@@ -19,8 +19,9 @@
 /* Parses |text|, which is copied, into |document|; fq_document_fini() is due
  * on every path. Of |limits| (NULL: none) bytes, tokens, aliases and
  * directives are checked here, each before memory is spent on the excess.
- * Errors: FQ_ERR_SYNTAX (one entry, code PARSE_ERROR), FQ_ERR_LIMIT (one
- * entry, LIMIT_REACHED), FQ_ERR_NOMEM. Cost: O(bytes). */
+ * The document's arena is bounded by |limits|, too, and stays so. Errors:
+ * FQ_ERR_SYNTAX (one entry, code PARSE_ERROR), FQ_ERR_LIMIT (one entry,
+ * LIMIT_REACHED), FQ_ERR_NOMEM. Cost: O(bytes). */
 fq_status
 fq_parse(fq_str text, const fq_document_limits *limits, fq_document *document,
          fq_gql_errors *errors);

@@ -331,18 +331,22 @@ plan_prepare(fq_plan *plan, const fq_plan_request *request,
     plan->decides = FQ_ARENA_NEW_N(&plan->document.arena, bool, n_variables);
     plan->conditions = FQ_ARENA_NEW_N(&plan->document.arena, fq_plan_condition,
                                       n_variables);
-    if (plan->decides == NULL || plan->conditions == NULL)
-        return FQ_ERR_NOMEM;
-    return fq_collect_scratch_init(&plan->source.scratch, &plan->document);
+    return plan->decides != NULL && plan->conditions != NULL ? FQ_OK
+                                                             : FQ_ERR_NOMEM;
 }
 
 /* Hands |plan| out if |status| is FQ_OK, else frees it. */
 static fq_status
-plan_finish(fq_plan *plan, fq_status status, fq_plan **pplan)
+plan_finish(fq_plan *plan, fq_status status, fq_plan **pplan,
+            fq_gql_errors *errors)
 {
+    if (status == FQ_ERR_NOMEM && errors->status == FQ_OK)
+        status = fq_document_check(&plan->document, status, errors);
     *pplan = status == FQ_OK ? plan : NULL;
     if (status != FQ_OK)
         plan_free(plan);
+    else
+        plan->document.arena.max_bytes = 0; /* the plan's own additions */
     return status;
 }
 
@@ -358,7 +362,7 @@ fq_plan_compile(const fq_plan_request *request,
         return status;
     status = fq_parse(request->query, limits, &plan->document, errors);
     if (status == FQ_OK)
-        status = fq_document_link(&plan->document);
+        status = fq_document_link(&plan->document, errors);
     if (status == FQ_OK)
         status = fq_validate(&plan->document, plan->schema, FQ_RULES_ALL,
                              errors);
@@ -366,6 +370,9 @@ fq_plan_compile(const fq_plan_request *request,
         status = plan_prepare(plan, request, errors);
     if (status == FQ_OK)
         status = plan_walk(plan, limits, errors);
+    if (status == FQ_OK)
+        status = fq_collect_scratch_init(&plan->source.scratch,
+                                         &plan->document);
     if (status == FQ_OK) {
         plan->root = first_field(plan->operation->selection_set);
         if (plan->schema != NULL) {
@@ -373,7 +380,7 @@ fq_plan_compile(const fq_plan_request *request,
             plan_note_arguments(plan);
         }
     }
-    return plan_finish(plan, status, pplan);
+    return plan_finish(plan, status, pplan, errors);
 }
 
 fq_status
@@ -388,7 +395,7 @@ fq_plan_compile_unchecked(const fq_plan_request *request, fq_plan **pplan,
         return status;
     status = fq_parse(request->query, NULL, &plan->document, errors);
     if (status == FQ_OK)
-        status = fq_document_link(&plan->document);
+        status = fq_document_link(&plan->document, errors);
     if (status == FQ_OK)
         status = fq_type_info_enter(&plan->document, plan->schema);
     if (status == FQ_ERR_LIMIT && errors->n_items == 0)
@@ -396,9 +403,12 @@ fq_plan_compile_unchecked(const fq_plan_request *request, fq_plan **pplan,
                           "Variables have too many types.");
     if (status == FQ_OK)
         status = plan_prepare(plan, request, errors);
+    if (status == FQ_OK)
+        status = fq_collect_scratch_init(&plan->source.scratch,
+                                         &plan->document);
     for (uint32_t i = 0; status == FQ_OK && i < plan->variables.n_items; i++)
         plan->decides[i] = true;
-    return plan_finish(plan, status, pplan);
+    return plan_finish(plan, status, pplan, errors);
 }
 
 fq_plan *

@@ -44,7 +44,7 @@ typedef struct fq_plan_request {
  * holds one reference. Errors: FQ_ERR_SYNTAX (code PARSE_ERROR in |errors|),
  * FQ_ERR_INVALID (VALIDATION_ERROR: the rules, without a schema those that
  * need none; unknown or ambiguous operation name), FQ_ERR_LIMIT
- * (LIMIT_REACHED), FQ_ERR_NOMEM. Every failure but NOMEM leaves at least one
+ * (LIMIT_REACHED; also by its memory), FQ_ERR_NOMEM. Every failure but NOMEM leaves at least one
  * entry in |errors|. */
 fq_status
 fq_plan_compile(const fq_plan_request *request,

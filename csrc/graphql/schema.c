@@ -137,7 +137,10 @@ build(fq_schema *schema, const fq_document *document,
 fq_status
 fq_schema_build(fq_str sdl, fq_schema **pschema, fq_gql_errors *errors)
 {
-    static const fq_document_limits limits = {.max_bytes = FQ_SCHEMA_SDL_MAX};
+    static const fq_document_limits limits = {
+        .max_bytes = FQ_SCHEMA_SDL_MAX,
+        .max_memory = FQ_SCHEMA_MEMORY_MAX,
+    };
     fq_document document, standard;
     fq_status status = schema_new(pschema);
     if (status != FQ_OK)

@@ -22,6 +22,9 @@
 /* Of as many arguments or fewer all pairs are compared. */
 #define SMALL_LIST_MAX 8
 
+/* What a map may take for each of its items while it grows. */
+#define MAP_ITEM_BYTES (4 * sizeof(fq_map_slot))
+
 /* In the reference's order, which is the order of errors at one node. */
 static const fq_rule *const rules[] = {
     &fq_rule_executable_definitions,
@@ -176,8 +179,24 @@ fq_validation_abort(fq_validation *validation)
 void
 fq_validation_fail(fq_validation *validation)
 {
+    if (validation->status != FQ_OK)
+        return;
     validation->is_aborted = true;
+    validation->document->arena.is_over |= validation->arena.is_over;
     validation->status = FQ_ERR_NOMEM;
+    if (validation->errors->status == FQ_OK)
+        validation->status = fq_document_check(
+            validation->document, FQ_ERR_NOMEM, validation->errors);
+}
+
+bool
+fq_validation_has_room(fq_validation *validation, size_t n_bytes)
+{
+    if (n_bytes <= fq_arena_room(&validation->arena))
+        return true;
+    validation->arena.is_over = true;
+    fq_validation_fail(validation);
+    return false;
 }
 
 bool
@@ -362,6 +381,9 @@ fq_validation_each_use(fq_validation *validation,
 void
 fq_validation_link_same(fq_validation *validation, const fq_ast_list *list)
 {
+    if (list->n_items > SMALL_LIST_MAX
+        && !fq_validation_has_room(validation, list->n_items * MAP_ITEM_BYTES))
+        return;
     fq_map seen;
     fq_map_init(&seen);
     FQ_AST_FOREACH(node, list)
@@ -799,8 +821,10 @@ fq_validate(fq_document *document, const fq_schema *schema, fq_rule_set chosen,
         .n_work_left = FQ_FRAGMENT_WORK_MAX,
     };
     fq_rule_walk walk = {.validation = &validation};
-    fq_arena_init(&validation.arena, 0);
     fq_status status = fq_type_info_enter(document, validation.schema);
+    /* The tree is complete; what is left of its memory is the rules'. */
+    size_t room = fq_arena_room(&document->arena);
+    fq_arena_init(&validation.arena, room > 0 ? room : 1);
     if (status == FQ_ERR_LIMIT)
         fq_validation_abort(&validation);
     else if (status != FQ_OK)

@@ -28,7 +28,8 @@ fq_rule_set_add(fq_rule_set *prules, fq_str name);
  * far as types are known then. On the way every node gets what it means in the
  * schema, see type_info.h, for which that must live as long as |document|.
  * Errors: FQ_ERR_INVALID (entries with code VALIDATION_ERROR, at most
- * FQ_GQL_ERRORS_MAX), FQ_ERR_NOMEM. Cost: O(nodes) times what a rule's own
+ * FQ_GQL_ERRORS_MAX), FQ_ERR_LIMIT (the document's memory is used up: the last
+ * entry is LIMIT_REACHED), FQ_ERR_NOMEM. Cost: O(nodes) times what a rule's own
  * comment adds. */
 fq_status
 fq_validate(fq_document *document, const fq_schema *schema, fq_rule_set rules,

@@ -146,7 +146,7 @@ graphql_validate(PyObject *module, PyObject *args)
     fq_document document;
     fq_status status = fq_graphql_read(text, &document, &errors);
     if (status == FQ_OK)
-        status = fq_document_link(&document);
+        status = fq_document_link(&document, &errors);
     if (status == FQ_OK)
         status = fq_validate(&document, schema, rules, &errors);
     PyObject *result = NULL;

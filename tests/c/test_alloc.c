@@ -173,6 +173,26 @@ test_alloc_budget_is_exact_across_threads(void **state)
     assert_int_equal(n_refused, 4);
 }
 
+static void
+test_alloc_measures_the_peak(void **state)
+{
+    (void)state;
+    char *before = fq_alloc(5000);
+    fq_alloc_measure(true);
+    char *block = fq_alloc(1000);
+    block = fq_realloc(block, 4000);
+    char *other = fq_alloc_zero(2000);
+    fq_free(block);
+    fq_free(fq_alloc(1000));
+    fq_free(other);
+    long peak = fq_alloc_n_bytes_peak();
+    fq_free(before);
+    assert_in_range(peak, 6000, 6100);
+    fq_alloc_measure(false);
+    fq_free(fq_alloc(1000));
+    assert_int_equal(fq_alloc_n_bytes_peak(), 0);
+}
+
 int
 main(void)
 {
@@ -184,6 +204,7 @@ main(void)
         FQ_TEST(test_alloc_grow_doubles_from_the_first_size),
         FQ_TEST(test_alloc_grow_fails_without_a_trace),
         FQ_TEST(test_alloc_grow_checks_overflow),
+        FQ_TEST(test_alloc_measures_the_peak),
         FQ_TEST(test_alloc_counts_across_threads),
         FQ_TEST(test_alloc_budget_is_exact_across_threads),
     };

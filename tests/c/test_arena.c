@@ -20,7 +20,7 @@ body_arena_alloc(void *arg)
             status = FQ_ERR_NOMEM;
             break;
         }
-        assert_int_equal((uintptr_t)blocks[i] % alignof(max_align_t), 0);
+        assert_int_equal((uintptr_t)blocks[i] % alignof(uint64_t), 0);
         memset(blocks[i], (int)(i & 0xff), i);
     }
     if (status == FQ_OK) {

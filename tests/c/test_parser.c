@@ -261,7 +261,7 @@ body_tree(void *arg)
                    " E, null, 1.5]}) ...F }\nfragment F on T { name }"),
         NULL, &document, &errors);
     if (status == FQ_OK)
-        status = fq_document_link(&document);
+        status = fq_document_link(&document, &errors);
     if (status != FQ_OK)
         goto out;
     const fq_ast_operation *operation = (const fq_ast_operation *)

@@ -30,13 +30,17 @@ write_errors(const fq_gql_errors *errors, fq_buf *buf)
     }
 }
 
+/* Documents beyond the memory they would get; what else bounds them is
+ * tested. */
+static const fq_document_limits unbounded = {.max_memory = SIZE_MAX};
+
 static fq_status
 validate(fq_str text, fq_gql_errors *errors)
 {
     fq_document document;
-    fq_status status = fq_parse(text, NULL, &document, errors);
+    fq_status status = fq_parse(text, &unbounded, &document, errors);
     if (status == FQ_OK)
-        status = fq_document_link(&document);
+        status = fq_document_link(&document, errors);
     if (status == FQ_OK)
         status = fq_validate(&document, NULL, FQ_RULES_ALL, errors);
     fq_document_fini(&document);

@@ -480,13 +480,17 @@ write_errors(const fq_gql_errors *errors, fq_buf *buf)
     }
 }
 
+/* Documents beyond the memory they would get; what else bounds them is
+ * tested. */
+static const fq_document_limits unbounded = {.max_memory = SIZE_MAX};
+
 static fq_status
 validate(fq_str text, fq_rule_set rules, fq_gql_errors *errors)
 {
     fq_document document;
-    fq_status status = fq_parse(text, NULL, &document, errors);
+    fq_status status = fq_parse(text, &unbounded, &document, errors);
     if (status == FQ_OK)
-        status = fq_document_link(&document);
+        status = fq_document_link(&document, errors);
     if (status == FQ_OK)
         status = fq_validate(&document, schema, rules, errors);
     fq_document_fini(&document);
@@ -600,7 +604,7 @@ body_entered(void *arg)
                    " note(note: {text: $t}) @skip(if: true) }"),
         NULL, &document, &errors);
     if (status == FQ_OK)
-        status = fq_document_link(&document);
+        status = fq_document_link(&document, &errors);
     if (status == FQ_OK)
         status = fq_validate(&document, schema, FQ_RULES_ALL, &errors);
     if (status == FQ_OK)
@@ -724,9 +728,9 @@ body_wrappers(void *arg)
     fq_document document = {.node = {.kind = FQ_AST_DOCUMENT}};
     fq_status status = fq_buf_status(&text);
     if (status == FQ_OK)
-        status = fq_parse(fq_buf_str(&text), NULL, &document, &errors);
+        status = fq_parse(fq_buf_str(&text), &unbounded, &document, &errors);
     if (status == FQ_OK)
-        status = fq_document_link(&document);
+        status = fq_document_link(&document, &errors);
     size_t n_bytes = document.arena.n_bytes;
     if (status == FQ_OK)
         status = fq_validate(&document, schema, FQ_RULES_ALL, &errors);

@@ -21,7 +21,10 @@ fuzz_input(fq_str input)
     if (status == FQ_OK) {
         FUZZ_REQUIRE(errors.n_items == 0);
         FUZZ_REQUIRE(document.definitions.n_items > 0);
-        FUZZ_REQUIRE(fq_document_link(&document) == FQ_OK);
+        status = fq_document_link(&document, &errors);
+        FUZZ_REQUIRE(status == FQ_OK || status == FQ_ERR_LIMIT);
+    } else if (status == FQ_ERR_LIMIT) {
+        FUZZ_REQUIRE(errors.n_items == 1);
     } else {
         FUZZ_REQUIRE(status == FQ_ERR_SYNTAX);
         FUZZ_REQUIRE(errors.n_items == 1);

@@ -14,10 +14,12 @@ validate(fq_str input, const fq_schema *schema)
     fq_gql_errors_init(&errors);
     fq_document document;
     fq_status status = fq_parse(input, NULL, &document, &errors);
+    if (status == FQ_OK)
+        status = fq_document_link(&document, &errors);
     if (status == FQ_OK) {
-        FUZZ_REQUIRE(fq_document_link(&document) == FQ_OK);
         status = fq_validate(&document, schema, FQ_RULES_ALL, &errors);
-        FUZZ_REQUIRE(status == FQ_OK || status == FQ_ERR_INVALID);
+        FUZZ_REQUIRE(status == FQ_OK || status == FQ_ERR_INVALID
+                     || status == FQ_ERR_LIMIT);
         FUZZ_REQUIRE((status == FQ_OK) == (errors.n_items == 0));
         for (const fq_gql_error *error = errors.head; error != NULL;
              error = error->next)

@@ -42,8 +42,8 @@ typedef struct fq_overlap_field {
 
 typedef struct fq_overlap_group {
     uint32_t key_id;
-    fq_overlap_field *first;
-    fq_overlap_field **tail;
+    fq_overlap_field *first; /* while collecting: the last, which then links to
+                              * the first */
 } fq_overlap_group;
 
 typedef struct fq_overlap_spread {
@@ -86,8 +86,8 @@ typedef struct fq_pair_set {
 #define PAIR_COMPARED 1u
 #define PAIR_EXCLUSIVE 2u
 
-/* The rows of a set may come to so many bytes; fewer slots would not do. */
-#define PAIR_ROWS_MAX ((size_t)4 * 1024 * 1024)
+/* The rows of a set may come to this part of the memory that is left. */
+#define PAIR_ROWS_PART 4
 
 typedef struct fq_overlap {
     fq_validation *validation;
@@ -179,6 +179,11 @@ pair_grow(fq_overlap *overlap, fq_pair_set *set)
 {
     fq_pair_set grown = *set;
     grown.cap = set->cap > 0 ? set->cap * 2 : 64;
+    size_t n_bytes = (set->cap + grown.cap) * sizeof(grown.slots[0]);
+    if (n_bytes > fq_arena_room(&overlap->validation->arena)) {
+        fq_validation_abort(overlap->validation);
+        return false;
+    }
     grown.slots = fq_alloc_zero(grown.cap * sizeof(grown.slots[0]));
     if (grown.slots == NULL) {
         fq_validation_fail(overlap->validation);
@@ -239,7 +244,8 @@ static bool
 pair_set_init(fq_overlap *overlap, fq_pair_set *set, size_t n_a, size_t n_b)
 {
     size_t row_len = n_b / 4 + 1;
-    if (row_len > PAIR_ROWS_MAX / (n_a + 1))
+    size_t room = fq_arena_room(&overlap->validation->arena) / PAIR_ROWS_PART;
+    if (row_len + sizeof(set->rows[0]) > room / (n_a + 1))
         return true;
     set->rows = fq_validation_alloc(overlap->validation,
                                     n_a * sizeof(set->rows[0]));
@@ -273,7 +279,6 @@ collect_field(fq_overlap *overlap, fq_overlap_fields *fields,
         overlap->group_of[key] = fields->n_groups;
         fq_overlap_group *group = &fields->groups[fields->n_groups++];
         group->key_id = key;
-        group->tail = &group->first;
     }
     fq_overlap_group *group = &fields->groups[overlap->group_of[key]];
     fq_overlap_field *item = fq_validation_alloc(overlap->validation,
@@ -282,8 +287,24 @@ collect_field(fq_overlap *overlap, fq_overlap_fields *fields,
         return;
     item->field = field;
     item->parent = parent;
-    *group->tail = item;
-    group->tail = &item->next;
+    fq_overlap_field *last = group->first;
+    item->next = last != NULL ? last->next : item;
+    if (last != NULL)
+        last->next = item;
+    group->first = item;
+}
+
+/* From rings, which are entered at their last field, to lists. */
+static void
+open_rings(fq_overlap_fields *fields)
+{
+    for (uint32_t g = 0; g < fields->n_groups; g++) {
+        fq_overlap_field *last = fields->groups[g].first;
+        if (last == NULL)
+            continue;
+        fields->groups[g].first = last->next;
+        last->next = NULL;
+    }
 }
 
 static void
@@ -378,6 +399,7 @@ collect(fq_overlap *overlap, fq_ast_selection_set *set, const fq_type *parent)
     overlap->generation++;
     fq_overlap_spread **tail = &fields->spreads;
     collect_set(overlap, fields, &tail, set, parent);
+    open_rings(fields);
     if (fields->n_groups > GROUPS_LINEAR_MAX)
         make_group_table(overlap, fields);
     if (validation->is_aborted)
@@ -1060,6 +1082,24 @@ overlap_init(fq_overlap *overlap, fq_validation *validation)
                             n_fragments);
 }
 
+/* Whether |set| holds nothing but fields of different keys, as most do: then
+ * there is nothing to compare in it and nothing to collect. */
+static bool
+is_plain(fq_overlap *overlap, const fq_ast_selection_set *set)
+{
+    overlap->generation++;
+    FQ_AST_FOREACH(node, &set->selections)
+    {
+        if (node->kind != FQ_AST_FIELD)
+            return false;
+        uint32_t key = ((const fq_ast_field *)node)->key_id;
+        if (overlap->group_marks[key] == overlap->generation)
+            return false;
+        overlap->group_marks[key] = overlap->generation;
+    }
+    return true;
+}
+
 static void
 enter_selection_set(fq_validation *validation, void *state,
                     const fq_ast_node *node, const fq_ast_node *parent)
@@ -1072,7 +1112,7 @@ enter_selection_set(fq_validation *validation, void *state,
     if (set->selections.n_items < 2
         && set->selections.first->kind != FQ_AST_INLINE_FRAGMENT)
         return;
-    if (!overlap_init(overlap, validation))
+    if (!overlap_init(overlap, validation) || is_plain(overlap, set))
         return;
     const fq_overlap_fields *fields = collect(overlap, set, set->parent_type);
     if (fields == NULL)

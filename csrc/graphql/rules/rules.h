@@ -55,8 +55,9 @@ typedef struct fq_validation {
     fq_gql_errors *errors;
     size_t n_errors;      /* reported by this validation */
     bool is_aborted;      /* nothing more is to be reported */
-    fq_status status;     /* FQ_ERR_NOMEM: likewise */
-    fq_arena arena;       /* for the rules; dies with the validation */
+    fq_status status;     /* FQ_ERR_NOMEM, FQ_ERR_LIMIT: likewise */
+    fq_arena arena;       /* for the rules; dies with the validation; bounded
+                           * by what the document may still take */
     bool has_type_system; /* not all definitions are executable */
     const fq_ast_node *definition; /* the one being walked */
     const fq_type *parent_type;    /* of the selection set being walked */
@@ -116,9 +117,14 @@ fq_validation_locate_name(fq_validation *validation, fq_gql_error *error,
 void
 fq_validation_abort(fq_validation *validation);
 
-/* Gives up for want of memory. */
+/* Gives up for want of memory, or of the memory allowed to the document. */
 void
 fq_validation_fail(fq_validation *validation);
+
+/* Whether the document may take |n_bytes| more; else validation was given up.
+ * For what is not allocated in the arena. */
+bool
+fq_validation_has_room(fq_validation *validation, size_t n_bytes);
 
 /* Spends |n| units; false when validation was given up. */
 bool
