@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* What one event costs in the engine, by the number of subscriptions it
  * matches: each has a sink and a bounded queue of its own, as a session has,
- * and queues head and payload. Draining the queues is not timed. Prints the
- * median and the 99th percentile over the samples, the cost of one more
- * subscriber, of one more projection, of a resolver's call without the
- * resolver, and how often malloc was called. benches/bench_engine.py builds
- * and runs it. */
+ * and queues head and payload. Draining the queues is not timed. Prints a line
+ * of JSON for each measurement: medians and 99th percentiles over the samples
+ * in nanoseconds, how often malloc was called, how much a subscription holds.
+ * benches/bench_engine.py builds and runs it and makes tables of the lines. */
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,28 +25,55 @@ extern void *
 __libc_calloc(size_t n, size_t size);
 extern void *
 __libc_realloc(void *block, size_t n_bytes);
+extern void
+__libc_free(void *block);
 
 static uint64_t n_mallocs;
+/* Held from the allocator, its own eight bytes per block included. */
+static size_t n_bytes_live;
+
+#define BLOCK_HEADER 8
+
+static void *
+note_block(void *block)
+{
+    n_mallocs++;
+    if (block != NULL)
+        n_bytes_live += malloc_usable_size(block) + BLOCK_HEADER;
+    return block;
+}
+
+static void
+forget_block(void *block)
+{
+    if (block != NULL)
+        n_bytes_live -= malloc_usable_size(block) + BLOCK_HEADER;
+}
 
 void *
 malloc(size_t n_bytes)
 {
-    n_mallocs++;
-    return __libc_malloc(n_bytes);
+    return note_block(__libc_malloc(n_bytes));
 }
 
 void *
 calloc(size_t n, size_t size)
 {
-    n_mallocs++;
-    return __libc_calloc(n, size);
+    return note_block(__libc_calloc(n, size));
 }
 
 void *
 realloc(void *block, size_t n_bytes)
 {
-    n_mallocs++;
-    return __libc_realloc(block, n_bytes);
+    forget_block(block);
+    return note_block(__libc_realloc(block, n_bytes));
+}
+
+void
+free(void *block)
+{
+    forget_block(block);
+    __libc_free(block);
 }
 
 /* ── subscribers ── */
@@ -134,10 +161,12 @@ static const char data[]
       "\"Anna Schmidt\",\"region\":\"eu-west\",\"segment\":\"b2b\"},"
       "\"internal\":[1,2,3,4],\"note\":\"none\"}";
 
+/* Per event. */
 typedef struct result {
     double median_ns;
     double p99_ns;
-    double n_mallocs; /* per event */
+    double n_mallocs;
+    double n_projections;
 } result;
 
 typedef struct bench {
@@ -250,16 +279,20 @@ measure(size_t n, size_t n_plans, fq_field_kind kind, size_t n_samples)
         n_mallocs_all += n_mallocs - n_mallocs_before;
         drain(bench.subscribers, n);
     }
+    double n_projections = (double)FQ_METRIC_GET(&bench.metrics, projections)
+                           / (double)(n_samples + n_samples / 10);
     bench_fini(&bench);
     qsort(samples, n_samples, sizeof(samples[0]), compare);
     return (result){
         .median_ns = (double)samples[n_samples / 2],
         .p99_ns = (double)samples[n_samples * 99 / 100],
         .n_mallocs = (double)n_mallocs_all / (double)n_samples,
+        .n_projections = n_projections,
     };
 }
 
-/* Starting and ending subscriptions whose plan is cached. */
+/* Starting and ending |n| subscriptions whose plan is cached, and what each
+ * holds from the allocator. */
 static void
 measure_life(size_t n)
 {
@@ -270,55 +303,53 @@ measure_life(size_t n)
     fq_sub **subs = calloc(n, sizeof(fq_sub *));
     char text[256];
     snprintf(text, sizeof(text), "subscription { %s", selection);
+    size_t n_bytes = n_bytes_live;
     uint64_t start = now_ns();
     for (size_t i = 0; i < n; i++)
         subs[i] = subscribe(&bench, &sink, text, FQ_FIELD_EVENT);
     uint64_t middle = now_ns();
+    n_bytes = n_bytes_live - n_bytes;
+    uint64_t middle_again = now_ns();
     for (size_t i = 0; i < n; i++)
         fq_engine_unsubscribe(bench.engine, subs[i], FQ_END_COMPLETE);
     uint64_t end = now_ns();
-    printf("subscribe %.0f ns, unsubscribe %.0f ns (mean of %zu); the "
-           "engine's part of a subscription: %zu bytes\n",
-           (double)(middle - start) / (double)n,
-           (double)(end - middle) / (double)n, n,
-           sizeof(fq_sub) + sizeof(fq_listener) + sizeof(fq_registry_slot));
+    printf("{\"name\": \"life\", \"n\": %zu, \"subscribe_ns\": %.1f, "
+           "\"unsubscribe_ns\": %.1f, \"bytes\": %.1f}\n",
+           n, (double)(middle - start) / (double)n,
+           (double)(end - middle_again) / (double)n,
+           (double)n_bytes / (double)n);
     free(subs);
     bench_fini(&bench);
+}
+
+/* One line: |name| tells what |n| subscribers with |n_plans| plans are. */
+static void
+report(const char *name, size_t n, size_t n_plans, fq_field_kind kind)
+{
+    size_t n_samples = n * n_plans > 1000 ? 5000000 / n : SAMPLES_MAX;
+    if (n_samples > SAMPLES_MAX)
+        n_samples = SAMPLES_MAX;
+    if (n_plans > 1 || kind == FQ_FIELD_RESOLVER)
+        n_samples /= 4;
+    result result = measure(n, n_plans, kind, n_samples);
+    printf("{\"name\": \"%s\", \"n\": %zu, \"plans\": %zu, \"samples\": %zu, "
+           "\"median_ns\": %.0f, \"p99_ns\": %.0f, \"mallocs\": %.2f, "
+           "\"projections\": %.2f}\n",
+           name, n, n_plans, n_samples, result.median_ns, result.p99_ns,
+           result.n_mallocs, result.n_projections);
+    fflush(stdout);
 }
 
 int
 main(void)
 {
     const size_t counts[] = {0, 1, 10, 100, 1000, 10000};
-    result results[6];
-    printf("dispatch of an event of %zu bytes, one plan\n%12s %10s %10s %15s "
-           "%14s %8s\n",
-           sizeof(data) - 1, "subscribers", "median us", "p99 us",
-           "ns/subscriber", "mallocs/event", "samples");
-    for (size_t i = 0; i < 6; i++) {
-        size_t n = counts[i];
-        size_t n_samples = n >= 1000 ? 5000000 / n : SAMPLES_MAX;
-        result *result = &results[i];
-        *result = measure(n, 1, FQ_FIELD_EVENT, n_samples);
-        printf("%12zu %10.2f %10.2f %15.1f %14.2f %8zu\n", n,
-               result->median_ns / 1e3, result->p99_ns / 1e3,
-               n > 0 ? result->median_ns / (double)n : 0.0, result->n_mallocs,
-               n_samples);
-    }
-    printf("one further subscriber: %.1f ns (1 to 100), %.1f ns (1,000 to "
-           "10,000)\n",
-           (results[3].median_ns - results[1].median_ns) / 99,
-           (results[5].median_ns - results[4].median_ns) / 9000);
-    result plans = measure(100, 100, FQ_FIELD_EVENT, 5000);
-    printf("one distinct projection: %.3f us, %.2f mallocs (100 subscribers "
-           "with 100 plans: %.2f us)\n",
-           (plans.median_ns - results[3].median_ns) / 99 / 1e3,
-           plans.n_mallocs / 100, plans.median_ns / 1e3);
-    result calls = measure(100, 1, FQ_FIELD_RESOLVER, 5000);
-    printf("resolver: %.3f us and %.2f mallocs per event and subscriber, "
-           "call, answer, parsing and projection\n",
-           calls.median_ns / 100 / 1e3, calls.n_mallocs / 100);
+    for (size_t i = 0; i < 6; i++)
+        report("dispatch", counts[i], 1, FQ_FIELD_EVENT);
+    report("plans", 100, 10, FQ_FIELD_EVENT);
+    report("plans", 100, 100, FQ_FIELD_EVENT);
+    report("resolver", 100, 1, FQ_FIELD_RESOLVER);
     measure_life(100000);
-    printf("%" PRIu64 " deliveries in all\n", n_delivered);
+    fprintf(stderr, "%" PRIu64 " deliveries in all\n", n_delivered);
     return 0;
 }

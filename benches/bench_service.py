@@ -1,0 +1,330 @@
+# SPDX-License-Identifier: MIT
+"""The engine as Python sees it: calls with 10,000 live subscriptions, memory of
+a subscription, resolvers beside a bare call, the event loop under load.
+
+    python benches/bench_service.py [calls] [memory] [resolvers] [lag]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import os
+import pathlib
+import platform
+import statistics
+import sys
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from fraiseql_asgi import Limits, SubscriptionExecutor, SubscriptionManager
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "tests"))
+
+from wire import Wire  # noqa: E402  (an ASGI connection without a server)
+
+QUERY = (
+    "subscription OnOrder($id: ID, $region: String) { orderUpdated(id: $id, region: $region) "
+    "{ id status total currency customer { id name } } }"
+)
+DATA = {
+    "id": "ord_8f14e45fceea167a",
+    "status": "shipped",
+    "total": 1299.5,
+    "currency": "EUR",
+    "customer": {"id": "cus_91", "name": "Anna Schmidt", "region": "eu-west"},
+}
+
+
+def quantiles(samples: list[float], scale: float = 1e6) -> tuple[float, float, float]:
+    """p50, p99 and the greatest, in microseconds."""
+    samples = sorted(samples)
+    return (
+        samples[len(samples) // 2] * scale,
+        samples[len(samples) * 99 // 100] * scale,
+        samples[-1] * scale,
+    )
+
+
+# -- calls ------------------------------------------------------------------
+
+
+def register(executor: SubscriptionExecutor, number: int) -> None:
+    executor.register_subscription(
+        f"c{number % 100}",
+        f"s{number}",
+        QUERY,
+        None,
+        {"id": str(number), "region": "eu-west"},
+        f"u{number}",
+        "acme",
+        channels=[f"order:{number % 1000}"],
+    )
+
+
+def bench_calls(n_live: int = 10_000, n_samples: int = 10_000) -> None:
+    """Each call alone, from a thread without an event loop; an event has ten
+    subscribers."""
+    samples: dict[str, list[float]] = {}
+
+    def timed(name: str, call: Callable[[], object]) -> None:
+        started = time.perf_counter()
+        call()
+        samples.setdefault(name, []).append(time.perf_counter() - started)
+
+    with SubscriptionExecutor() as executor:
+        for number in range(n_live):
+            register(executor, number)
+        gc.collect()
+        for n in range(n_samples):
+            number = n_live + n
+            timed("register_subscription", lambda number=number: register(executor, number))  # type: ignore[misc]
+            channel = f"order:{n % 1000}"
+            timed("publish_event", lambda c=channel: executor.publish_event("updated", c, DATA))  # type: ignore[misc]
+            timed("next_event", lambda n=n: executor.next_event(f"s{n % 1000}"))  # type: ignore[misc]
+            timed("get_metrics", executor.get_metrics)
+            timed(
+                "complete_subscription",
+                lambda number=number: executor.complete_subscription(f"s{number}"),  # type: ignore[misc]
+            )
+        metrics = executor.get_metrics()
+        assert metrics["subscriptions_active"] == n_live
+    print(f"\n{n_live:,} live subscriptions, an event has {n_live // 1000} subscribers or one more")
+    print(f"{'call':<24} {'p50 us':>9} {'p99 us':>9} {'max us':>10}   goal: p99 < 1,000 us")
+    for name, values in samples.items():
+        p50, p99, most = quantiles(values)
+        print(f"{name:<24} {p50:>9.1f} {p99:>9.1f} {most:>10.1f}   {len(values):,} samples")
+
+
+# -- memory -----------------------------------------------------------------
+
+
+def rss() -> int:
+    gc.collect()
+    pages = pathlib.Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
+async def bench_memory(n_wires: int = 100, n_each: int = 500) -> None:
+    """What a further subscription of a connection adds to the process."""
+    limits = Limits(max_subscriptions_per_connection=10**6)
+    async with SubscriptionManager(limits=limits) as manager:
+        wires = [Wire(manager) for _ in range(n_wires)]
+
+        async def subscribe(first: int, n: int) -> None:
+            for wire in wires:
+                for number in range(first, first + n):
+                    wire.write(
+                        f'{{"id":"{number}","type":"subscribe","payload":{{"query":"{QUERY}",'
+                        f'"variables":{{"id":"{number}","region":"eu-west"}}}}}}'
+                    )
+                await wire.done()
+                wire.texts.clear()
+
+        # The first ones bring what is made once per connection.
+        await subscribe(0, 20)
+        before, counted = rss(), manager.get_metrics()["subscriptions_bytes"]
+        await subscribe(20, n_each)
+        n = n_wires * n_each
+        grown = rss() - before
+        counted = manager.get_metrics()["subscriptions_bytes"] - counted
+        assert manager.get_metrics()["subscriptions_active"] == n_wires * (20 + n_each)
+        print(
+            f"\nmemory of a further subscription with two variables: {grown / n:,.0f} bytes of "
+            f"RSS (goal: 1,024), {counted / n:,.0f} by subscriptions_bytes ({n:,} measured)"
+        )
+        for wire in wires:
+            await wire.left()
+
+
+# -- resolvers --------------------------------------------------------------
+
+
+def sync_resolver(event: Any, variables: Any) -> Any:
+    return event
+
+
+async def async_resolver(event: Any, variables: Any) -> Any:
+    return event
+
+
+async def async_sleeping(event: Any, variables: Any) -> Any:
+    await asyncio.sleep(0)
+    return event
+
+
+for each in (sync_resolver, async_resolver, async_sleeping):
+    each.__name__ = "tick"  # the field
+
+
+async def deliver(
+    resolver: Callable[..., Any] | None, n_subscriptions: int, n_events: int
+) -> tuple[float, float]:
+    """Wall and CPU time of the process per delivery, in seconds."""
+    limits = Limits(queue_max_items=10**6, queue_max_bytes=10**9)
+    async with SubscriptionManager(limits=limits) as manager:
+        if resolver is None:
+            manager.subscription("tick")
+        else:
+            manager.subscription(resolver)
+        wires = [Wire(manager) for _ in range(max(1, n_subscriptions // 100))]
+        for wire in wires:
+            for number in range(n_subscriptions // len(wires)):
+                wire.subscribe(str(number), "subscription { tick { id status total } }")
+            await wire.done()
+            wire.texts.clear()
+        n = n_subscriptions * n_events
+        wall, cpu = time.perf_counter(), time.process_time()
+        for _ in range(n_events):
+            manager.publish("tick", DATA)
+        for wire in wires:
+            await wire.until(lambda w=wire: len(w.texts) == n // len(wires))
+        result = (time.perf_counter() - wall) / n, (time.process_time() - cpu) / n
+        for wire in wires:
+            await wire.left()
+        return result
+
+
+async def bare_calls(resolver: Callable[..., Any], n: int) -> float:
+    """A call in Python with a dict made anew, as a resolver gets it."""
+    started = time.perf_counter()
+    for _ in range(n):
+        value = resolver(dict(DATA), {})
+        if asyncio.iscoroutine(value):
+            await value
+    return (time.perf_counter() - started) / n
+
+
+async def bench_resolvers(rounds: int) -> None:
+    print(
+        "\nresolvers: microseconds per event and subscription, wall (CPU), median of "
+        f"{rounds} rounds, and beyond a delivery without one and a bare call"
+    )
+    print(f"{'subscriptions':>14} {'kind':<16} {'per delivery':>18} {'beyond':>8}   goal")
+    kinds: list[tuple[str, Any, str]] = [
+        ("none", None, ""),
+        ("sync", sync_resolver, "10"),
+        ("async", async_resolver, "30"),
+        ("async, sleep(0)", async_sleeping, "30"),
+    ]
+    for n_subscriptions, n_events in ((1, 3000), (100, 100), (1000, 10)):
+        base = 0.0
+        for name, resolver, goal in kinds:
+            found = [await deliver(resolver, n_subscriptions, n_events) for _ in range(rounds)]
+            wall = statistics.median(wall for wall, _ in found) * 1e6
+            cpu = statistics.median(cpu for _, cpu in found) * 1e6
+            bare = 0.0 if resolver is None else await bare_calls(resolver, 3000) * 1e6
+            if resolver is None:
+                base = wall
+            beyond = wall - base - bare
+            print(
+                f"{n_subscriptions:>14} {name:<16} {wall:>8.2f} ({cpu:>6.2f}) "
+                f"{beyond if resolver else 0:>8.2f}   {goal}"
+            )
+
+
+# -- the loop ---------------------------------------------------------------
+
+
+class Lag:
+    """How late a timer of the loop is."""
+
+    def __init__(self) -> None:
+        self.samples: list[float] = []
+
+    async def watch(self, seconds: float, period: float = 0.005) -> None:
+        end = time.perf_counter() + seconds
+        while (now := time.perf_counter()) < end:
+            await asyncio.sleep(period)
+            self.samples.append(time.perf_counter() - now - period)
+
+
+async def under_load(n_resolvers: int, seconds: float, n_busy: int) -> tuple[Lag, float, int]:
+    """Lag, CPU time of the loop's thread and deliveries; an event each 20 ms.
+    What a thread computes in Python it computes with the GIL."""
+    stop = False
+
+    def compute() -> None:
+        n = 0
+        while not stop:
+            n += 1
+
+    async with SubscriptionManager() as manager:
+        manager.subscription(sync_resolver)
+        wires = [Wire(manager) for _ in range((n_resolvers + 99) // 100)]
+        for wire in wires:
+            for number in range(min(n_resolvers, 100)):
+                wire.subscribe(str(number), "subscription { tick { id status total } }")
+            await wire.done()
+        threads = [threading.Thread(target=compute) for _ in range(n_busy)]
+        for thread in threads:
+            thread.start()
+        lag = Lag()
+        watching = asyncio.ensure_future(lag.watch(seconds))
+        before, cpu = manager.get_metrics()["deliveries"], time.thread_time()
+        while n_resolvers and not watching.done():
+            manager.publish("tick", DATA)
+            await asyncio.sleep(0.02)
+        await watching
+        cpu = time.thread_time() - cpu
+        n = manager.get_metrics()["deliveries"] - before
+        stop = True
+        for thread in threads:
+            thread.join()
+        for wire in wires:
+            await wire.left()
+        return lag, cpu, n
+
+
+async def bench_lag(seconds: float) -> None:
+    print("\nthe loop beside two threads that compute, an event each 20 ms, sync resolvers")
+    print(
+        f"{'resolvers':>10} {'lag p50 ms':>11} {'p99 ms':>8} {'deliveries/s':>13} "
+        f"{'GIL per delivery us':>20}"
+    )
+    idle = 0.0
+    for n in (0, 1, 10, 100, 1000):
+        lag, cpu, n_deliveries = await under_load(n, seconds, n_busy=2)
+        p50, p99, _ = quantiles(lag.samples, 1e3)
+        idle = cpu if n == 0 else idle
+        each = (cpu - idle) / n_deliveries * 1e6 if n_deliveries else 0.0
+        print(f"{n:>10} {p50:>11.2f} {p99:>8.2f} {n_deliveries / seconds:>13,.0f} {each:>20.1f}")
+
+
+# -- all --------------------------------------------------------------------
+
+
+def main() -> int:
+    """Return 0."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    names = ("calls", "memory", "resolvers", "lag")
+    parser.add_argument("what", nargs="*", help=f"of {', '.join(names)}; all without")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=3.0, help="for each line of `lag`")
+    options = parser.parse_args()
+    if unknown := set(options.what) - set(names):
+        parser.error(f"unknown: {', '.join(sorted(unknown))}")
+    what = options.what or names
+    print(
+        f"CPython {platform.python_version()}, {os.cpu_count()} cores, load before: "
+        f"{os.getloadavg()[0]:.1f}"
+    )
+    if "calls" in what:
+        bench_calls()
+    jobs: dict[str, Callable[[], Awaitable[None]]] = {
+        "memory": bench_memory,
+        "resolvers": lambda: bench_resolvers(options.rounds),
+        "lag": lambda: bench_lag(options.seconds),
+    }
+    for name, job in jobs.items():
+        if name in what:
+            asyncio.run(job())  # type: ignore[arg-type]
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
