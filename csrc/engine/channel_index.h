@@ -28,6 +28,12 @@ typedef struct fq_listener {
     struct fq_sub *sub;  /* NULL: a cursor's mark */
 } fq_listener;
 
+static inline fq_str
+fq_listener_channel_name(const fq_listener *listener)
+{
+    return fq_str_make(listener->channel->name, listener->channel->name_len);
+}
+
 typedef struct fq_channel_index {
     fq_map channels;    /* name -> fq_channel, the name inside the channel */
     size_t n_listeners; /* on all channels */

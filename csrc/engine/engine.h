@@ -82,6 +82,11 @@ typedef struct fq_sink_ops {
     /* The source of |sub| has ended: send `complete`. The subscription is
      * freed when this returns, unless that has been done here. */
     void (*end)(fq_sink *sink, fq_sub *sub);
+    /* What the client calls |sub|; lives as long as |sub|. */
+    fq_str (*name)(fq_sink *sink, const fq_sub *sub);
+    /* It may no longer have |sub|: end it, with |errors|, the payload of an
+     * `error` message. */
+    void (*refuse)(fq_sink *sink, fq_sub *sub, fq_str errors);
 } fq_sink_ops;
 
 struct fq_sink {
@@ -89,6 +94,7 @@ struct fq_sink {
     fq_list subs;           /* of this sink, by fq_sub.sink_node */
     size_t n_waiting;       /* events, over all subs; private to engine/ */
     size_t n_waiting_bytes; /* of these; likewise */
+    fq_str connection_id;   /* whose it is */
 };
 
 /* One subscription. Members are read by sinks, written by the engine, except

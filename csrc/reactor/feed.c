@@ -9,9 +9,12 @@
 #include "json/reader.h"
 #include "json/writer.h"
 #include "reactor/call.h"
+#include "reactor/connection_id.h"
 #include "reactor/delivery.h"
 #include "reactor/service_state.h"
 #include "reactor/sub_call.h"
+
+#define CLOSE_FORBIDDEN 4403
 
 typedef struct feed {
     fq_port_peer peer;
@@ -120,12 +123,33 @@ sink_end(fq_sink *sink, fq_sub *sub)
     fq_port_close(self->port, 1000, FQ_STR_LIT("Complete"), false);
 }
 
+static fq_str
+sink_name(fq_sink *sink, const fq_sub *sub)
+{
+    (void)sub;
+    return fq_rcbuf_str(feed_of_sink(sink)->id);
+}
+
+/* The application is told by the close alone: what it reads are messages of
+ * the protocol to a client that is still there. */
+static void
+sink_refuse(fq_sink *sink, fq_sub *sub, fq_str errors)
+{
+    (void)sub;
+    (void)errors;
+    feed *self = feed_of_sink(sink);
+    release_sub(self, FQ_END_MANAGED);
+    fq_port_close(self->port, CLOSE_FORBIDDEN, FQ_STR_LIT("Forbidden"), true);
+}
+
 static const fq_sink_ops sink_ops = {
     .next = sink_next,
     .call = sink_call,
     .overflow = sink_overflow,
     .has_room = sink_has_room,
     .end = sink_end,
+    .name = sink_name,
+    .refuse = sink_refuse,
 };
 
 /* ── port → feed ── */
@@ -183,11 +207,19 @@ static const fq_port_peer_ops peer_ops = {
 /* ── service → feed ── */
 
 static void
-client_end(fq_service_client *client, uint16_t code, fq_str reason)
+client_end(fq_service_client *client, uint16_t code, fq_str reason,
+           fq_end_reason why)
 {
     feed *self = FQ_CONTAINER_OF(client, feed, client);
     fq_port_close(self->port, code, reason, false);
-    end_feed(self, FQ_END_SHUTDOWN);
+    end_feed(self, why);
+}
+
+static const fq_security_context *
+client_who(fq_service_client *client)
+{
+    feed *self = FQ_CONTAINER_OF(client, feed, client);
+    return self->sub != NULL ? self->context : NULL;
 }
 
 /* ── life ── */
@@ -252,6 +284,9 @@ run_open(fq_job *job)
     feed *self = FQ_CONTAINER_OF(job, feed, open_job);
     fq_list_init(&self->client.node);
     self->client.end = client_end;
+    self->client.who = client_who;
+    self->client.connection_id = self->port->connection_id;
+    self->sink.connection_id = fq_rcbuf_str(self->port->connection_id);
     self->port->peer = &self->peer;
     fq_status status = FQ_ERR_CLOSED;
     fq_rcbuf *text = NULL;
@@ -265,7 +300,8 @@ run_open(fq_job *job)
     fq_ticket_complete(self->done, status, text);
     free_request(self);
     if (self->service->is_closed)
-        client_end(&self->client, 1012, FQ_STR_LIT("Service restart"));
+        client_end(&self->client, 1012, FQ_STR_LIT("Service restart"),
+                   FQ_END_SHUTDOWN);
 }
 
 static fq_status
@@ -337,6 +373,10 @@ fq_feed_open(fq_service *service, const fq_feed_args *args,
                              service->limits.queue_max_items,
                              service->limits.queue_max_bytes, service->backlog,
                              &port);
+    if (status == FQ_OK)
+        status = args->connection_id.ptr != NULL
+                     ? fq_rcbuf_new(args->connection_id, &port->connection_id)
+                     : fq_connection_id_new(&port->connection_id);
     if (status == FQ_OK)
         status = fq_call_new(FQ_CALL_CANCEL, port, 0, &self->cancel);
     self->port = port;

@@ -13,6 +13,7 @@
 
 typedef struct fq_feed_args {
     fq_str subscription_id; /* the id in the messages */
+    fq_str connection_id;   /* whose it is; ptr NULL: its own */
     fq_str query;
     fq_str operation_name; /* ptr NULL: none */
     fq_str variables;      /* JSON text of an object; ptr NULL: none */

@@ -72,6 +72,16 @@ fq_operation_release(fq_session *session, fq_operation *self,
     fq_operation_free(self);
 }
 
+void
+fq_operation_refuse(fq_session *session, fq_operation *self,
+                    fq_end_reason reason, fq_str errors)
+{
+    fq_gtws_op *op = self->op;
+    op->handle = NULL;
+    fq_operation_release(session, self, reason);
+    fq_gtws_error(&session->gtws, op, errors);
+}
+
 /* ── the start ── */
 
 /* Answers a subscribe that came to nothing. Variables that do not fit are a
@@ -292,7 +302,7 @@ fq_operation_renew(fq_session *session, fq_sub *sub)
         fq_str text = fq_buf_str(&buf);
         if (errors.n_items == 0 || fq_buf_status(&buf) != FQ_OK)
             text = errors_out_of_memory;
-        fq_gtws_error(&session->gtws, op, text);
+        fq_operation_refuse(session, sub->handle, FQ_END_EXPIRED, text);
     }
     fq_gql_errors_fini(&errors);
     fq_buf_fini(&buf);

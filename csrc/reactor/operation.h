@@ -32,6 +32,12 @@ fq_operation_release(fq_session *session, fq_operation *self,
 void
 fq_operation_renew(fq_session *session, fq_sub *sub);
 
+/* Ends it with |errors|, the payload of an `error` message, and drops what is
+ * queued of it. May close the session. */
+void
+fq_operation_refuse(fq_session *session, fq_operation *self,
+                    fq_end_reason reason, fq_str errors);
+
 /* Frees it and tells nobody: it has ended by itself. */
 void
 fq_operation_free(fq_operation *self);

@@ -74,6 +74,7 @@ fq_port_unref(fq_port *port)
     clear_out(port);
     fq_queue_fini(&port->out);
     fq_backlog_unref(port->backlog);
+    fq_rcbuf_unref(port->connection_id);
     pthread_mutex_destroy(&port->lock);
     fq_ticket_unref(port->done);
     fq_mailbox_unref(port->mailbox);

@@ -61,13 +61,14 @@ typedef struct fq_close {
 struct fq_port {
     fq_mail mail; /* kind FQ_MAIL_PORT; one reference while in the mailbox */
     _Atomic uint32_t n_refs;
-    fq_reactor *reactor;  /* one memory reference */
-    fq_mailbox *mailbox;  /* one reference; where calls and news go. NULL: no
+    fq_reactor *reactor; /* one memory reference */
+    fq_mailbox *mailbox; /* one reference; where calls and news go. NULL: no
                            * loop, calls cannot be made */
-    bool is_polled;       /* news are not posted: the taker comes by itself */
-    void *owner;          /* loop: the Python side; NULL once it let go */
-    fq_port_peer *peer;   /* reactor: NULL once it let go */
-    pthread_mutex_t lock; /* guards what follows */
+    bool is_polled;      /* news are not posted: the taker comes by itself */
+    void *owner;         /* loop: the Python side; NULL once it let go */
+    fq_rcbuf *connection_id; /* one reference; set before the port is used */
+    fq_port_peer *peer;      /* reactor: NULL once it let go */
+    pthread_mutex_t lock;    /* guards what follows */
     fq_queue out;
     fq_backlog *backlog; /* counts what is in |out|; one reference */
     fq_close close;      /* to be carried out once out is empty */

@@ -309,7 +309,8 @@ end_service(fq_service *service, uint16_t code, fq_str reason)
     while ((node = fq_list_pop_front(&service->clients)) != NULL) {
         fq_service_client *client = FQ_CONTAINER_OF(node, fq_service_client,
                                                     node);
-        client->end(client, code, reason);
+        if (client->end != NULL)
+            client->end(client, code, reason, FQ_END_SHUTDOWN);
     }
     fq_engine_free(service->engine);
     service->engine = NULL;

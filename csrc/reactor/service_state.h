@@ -15,9 +15,13 @@
  * and feeds. */
 typedef struct fq_service_client {
     fq_list node; /* in service->clients */
-    /* Ends and frees the client; its port closes |code| |reason|. */
-    void (*end)(struct fq_service_client *client, uint16_t code,
-                fq_str reason);
+    /* Ends and frees the client; its port closes |code| |reason|. NULL: no
+     * client, but the place of a walk. */
+    void (*end)(struct fq_service_client *client, uint16_t code, fq_str reason,
+                fq_end_reason why);
+    /* Who it is; NULL: it has ended, and is there still. */
+    const fq_security_context *(*who)(struct fq_service_client *client);
+    const fq_rcbuf *connection_id; /* the port's */
 } fq_service_client;
 
 /* Something to be done at a time: a client that has not said who it is, an

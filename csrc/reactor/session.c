@@ -15,6 +15,7 @@
 #include "json/writer.h"
 #include "reactor/authentication.h"
 #include "reactor/call.h"
+#include "reactor/connection_id.h"
 #include "reactor/delivery.h"
 #include "reactor/operation.h"
 #include "reactor/service_state.h"
@@ -76,7 +77,9 @@ on_close(void *ctx, uint16_t code, fq_str reason)
         FQ_METRIC_ADD(&self->service->metrics, closed_by_client, 1);
     else
         fq_metrics_count_close(&self->service->metrics, code);
-    fq_port_close(self->port, code, reason, is_slow);
+    bool discard = is_slow || self->end_reason == FQ_END_EXPIRED
+                   || self->end_reason == FQ_END_MANAGED;
+    fq_port_close(self->port, code, reason, discard);
 }
 
 static void
@@ -183,12 +186,29 @@ sink_end(fq_sink *sink, fq_sub *sub)
     fq_gtws_end(&self->gtws, op);
 }
 
+static fq_str
+sink_name(fq_sink *sink, const fq_sub *sub)
+{
+    (void)sink;
+    fq_operation *operation = sub->handle;
+    return operation->op->id;
+}
+
+static void
+sink_refuse(fq_sink *sink, fq_sub *sub, fq_str errors)
+{
+    fq_operation_refuse(session_of_sink(sink), sub->handle, FQ_END_MANAGED,
+                        errors);
+}
+
 static const fq_sink_ops sink_ops = {
     .next = sink_next,
     .call = sink_call,
     .overflow = sink_overflow,
     .has_room = sink_has_room,
     .end = sink_end,
+    .name = sink_name,
+    .refuse = sink_refuse,
 };
 
 /* ── port → session ── */
@@ -279,11 +299,19 @@ static const fq_port_peer_ops peer_ops = {
 /* ── service → session ── */
 
 static void
-client_end(fq_service_client *client, uint16_t code, fq_str reason)
+client_end(fq_service_client *client, uint16_t code, fq_str reason,
+           fq_end_reason why)
 {
     fq_session *self = FQ_CONTAINER_OF(client, fq_session, client);
-    close_session(self, code, reason, FQ_END_SHUTDOWN);
+    close_session(self, code, reason, why);
     free_session(self);
+}
+
+static const fq_security_context *
+client_who(fq_service_client *client)
+{
+    fq_session *self = FQ_CONTAINER_OF(client, fq_session, client);
+    return self->gtws.state != FQ_GTWS_CLOSED ? self->context : NULL;
 }
 
 /* ── life ── */
@@ -299,6 +327,9 @@ run_open(fq_job *job)
     fq_authentication_init(self);
     fq_list_init(&self->client.node);
     self->client.end = client_end;
+    self->client.who = client_who;
+    self->client.connection_id = self->port->connection_id;
+    self->sink.connection_id = fq_rcbuf_str(self->port->connection_id);
     if (!service->is_closed) {
         fq_service_add_client(service, &self->client);
     }
@@ -307,7 +338,8 @@ run_open(fq_job *job)
     fq_authentication_arm(self);
     self->port->peer = &self->peer;
     if (service->is_closed)
-        client_end(&self->client, 1012, FQ_STR_LIT("Service restart"));
+        client_end(&self->client, 1012, FQ_STR_LIT("Service restart"),
+                   FQ_END_SHUTDOWN);
 }
 
 fq_status
@@ -325,6 +357,12 @@ fq_session_open(fq_service *service, fq_mailbox *mailbox, void *owner,
                                    service->backlog, &port);
     if (status != FQ_OK)
         goto fail;
+    status = fq_connection_id_new(&port->connection_id);
+    if (status != FQ_OK) {
+        fq_port_unref(port);
+        fq_port_unref(port);
+        goto fail;
+    }
     self->peer.ops = &peer_ops;
     self->sink.ops = &sink_ops;
     fq_list_init(&self->sink.subs);

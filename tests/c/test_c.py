@@ -24,6 +24,7 @@ THREADED = (
     "test_inbox",
     "test_mailbox",
     "test_authentication",
+    "test_management",
     "test_session",
     "test_publisher",
     "test_rcbuf",
