@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fraiseql_asgi import _core
+from fraiseql_asgi import _core, _introspection
 
 __all__ = ["execute", "parse", "validate"]
 
@@ -70,7 +70,8 @@ def execute(
 
     A request that cannot be executed (syntax, operation name, variables) gives
     `errors` without `data`; a field that cannot be completed is null, with its
-    error beside the data.
+    error beside the data. A query that asks for the schema (`__schema`,
+    `__type`) is answered by graphql-core (extra `introspection`).
 
     Raises:
         ConfigError: `schema_sdl` is no valid schema.
@@ -79,4 +80,7 @@ def execute(
 
     Source: GraphQL September 2025, section 6.
     """
+    answer = _introspection.execute(schema_sdl, document, data, variables, operation_name)
+    if answer is not None:
+        return answer
     return _core.graphql_execute(schema_sdl, document, data, variables, operation_name)

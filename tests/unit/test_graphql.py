@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import doctest
 import json
+import sys
 import threading
+from typing import Any
 
 import pytest
 
@@ -115,6 +117,54 @@ def test_execute_refuses_what_has_no_json() -> None:
         graphql.execute(None, "subscription { a }", b"{")
     with pytest.raises(TypeError, match="variables must be a dict"):
         graphql.execute(None, "subscription { a }", {}, [])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("document", "variables", "expected"),
+    [
+        (
+            '{ __schema { queryType { name } } t: __type(name: "Order") { fields { name } } }',
+            None,
+            b'{"data":{"__schema":{"queryType":{"name":"Query"}},'
+            b'"t":{"fields":[{"name":"id"},{"name":"total"},{"name":"items"}]}}}',
+        ),
+        (
+            "query Q($n: String!) { ...F name } fragment F on Query { __type(name: $n) { kind } }",
+            {"n": "Item"},
+            b'{"data":{"__type":{"kind":"OBJECT"},"name":"x"}}',
+        ),
+        (
+            "query Q($n: String!) { __type(name: $n) { kind } }",
+            {},
+            b'{"errors":[{"message":"Variable \'$n\' has invalid value: Expected a value of '
+            b"non-null type 'String!' to be provided.\","
+            b'"locations":[{"line":1,"column":9}]}]}',
+        ),
+        # Where it is not legal, and where nobody asks.
+        ("subscription { __schema { queryType { name } } }", None, b'{"data":{}}'),
+        ("subscription { count @skip(if: false) } # __schema", None, None),
+        ("{ name __typename } # __type", None, b'{"data":{"name":"x","__typename":"Query"}}'),
+    ],
+)
+def test_execute_answers_for_the_schema(
+    document: str, variables: dict[str, Any] | None, expected: bytes | None
+) -> None:
+    answer = graphql.execute(SCHEMA, document, "x", variables)
+    if expected is None:
+        assert b'"count":null' in answer
+    else:
+        assert answer == expected
+
+
+def test_execute_says_when_it_cannot_answer_for_the_schema(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "graphql", None)
+    query = "{ __schema { queryType { name } } }"
+    assert json.loads(graphql.execute(SCHEMA, query, {})) == {
+        "errors": [{"message": "Introspection is not available here."}]
+    }
+    assert graphql.execute(SCHEMA, "subscription { __schema { a } }", {}) == b'{"data":{}}'
 
 
 def test_many_schemas_are_kept_apart() -> None:
