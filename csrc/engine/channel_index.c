@@ -40,19 +40,22 @@ fq_channel_index_fini(fq_channel_index *index)
     fq_map_fini(&index->channels);
 }
 
-/* Adds an empty channel, to be filled at once. */
+/* Adds an empty channel, to be filled or held at once. */
 static fq_status
 channel_new(fq_channel_index *index, fq_str name, fq_channel **pchannel)
 {
     *pchannel = NULL;
-    if (name.len > PTRDIFF_MAX - sizeof(fq_channel))
+    if (name.len > UINT32_MAX)
         return FQ_ERR_NOMEM;
-    fq_channel *channel = fq_alloc(sizeof(*channel) + name.len);
+    fq_channel *channel = fq_alloc(offsetof(fq_channel, name) + name.len);
     if (channel == NULL)
         return FQ_ERR_NOMEM;
     fq_list_init(&channel->listeners);
+    channel->data = NULL;
     channel->n_listeners = 0;
-    channel->name_len = name.len;
+    channel->name_len = (uint32_t)name.len;
+    channel->is_held = false;
+    channel->is_bucket = false;
     if (name.len > 0)
         memcpy(channel->name, name.ptr, name.len);
     fq_status status = fq_map_add(&index->channels, channel_name(channel),
@@ -114,6 +117,28 @@ fq_channel_index_remove(fq_channel_index *index, fq_listener *listener)
     listener_detach(listener);
     channel->n_listeners--;
     index->n_listeners--;
+    if (channel->n_listeners == 0 && !channel->is_held)
+        channel_free(index, channel);
+}
+
+fq_status
+fq_channel_index_hold(fq_channel_index *index, fq_str name,
+                      fq_channel **pchannel)
+{
+    *pchannel = fq_channel_index_find(index, name);
+    if (*pchannel == NULL) {
+        fq_status status = channel_new(index, name, pchannel);
+        if (status != FQ_OK)
+            return status;
+    }
+    (*pchannel)->is_held = true;
+    return FQ_OK;
+}
+
+void
+fq_channel_index_drop(fq_channel_index *index, fq_channel *channel)
+{
+    channel->is_held = false;
     if (channel->n_listeners == 0)
         channel_free(index, channel);
 }
@@ -201,7 +226,7 @@ fq_channel_index_check(const fq_channel_index *index)
             n_listeners += listener->sub != NULL;
         }
         FQ_CHECK(n_listeners == channel->n_listeners);
-        FQ_CHECK(n_listeners > 0);
+        FQ_CHECK(n_listeners > 0 || channel->is_held);
         n_all += n_listeners;
     }
     FQ_CHECK(n_all == index->n_listeners);

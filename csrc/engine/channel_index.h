@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Who listens on which channel. A channel exists while somebody listens on
- * it, and no longer. Thread: reactor. */
+/* Lists of listeners by name. A list exists while somebody is in it or it is
+ * held, and no longer: they are the channels, and the buckets of channels, see
+ * predicate_index.h. Thread: reactor. */
 #ifndef FQ_ENGINE_CHANNEL_INDEX_H
 #define FQ_ENGINE_CHANNEL_INDEX_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/list.h"
 #include "base/map.h"
@@ -15,9 +17,12 @@
 struct fq_sub;
 
 typedef struct fq_channel {
-    fq_list listeners;  /* by fq_listener.node; cursors stand among them */
-    size_t n_listeners; /* cursors not counted; > 0 */
-    size_t name_len;
+    fq_list listeners;    /* by fq_listener.node; cursors stand among them */
+    void *data;           /* the owner's own; NULL at first */
+    uint32_t n_listeners; /* cursors not counted; > 0 unless it is held */
+    uint32_t name_len;
+    bool is_held; /* stays without listeners, until fq_channel_index_drop() */
+    bool is_bucket; /* the owner's own; false at first */
     char name[];
 } fq_channel;
 
@@ -55,7 +60,16 @@ fq_channel_index_add(fq_channel_index *index, fq_str name, struct fq_sub *sub,
 void
 fq_channel_index_remove(fq_channel_index *index, fq_listener *listener);
 
-/* The channel |name|, or NULL when nobody listens there. */
+/* Finds or makes channel |name|, and holds it. Errors: FQ_ERR_NOMEM (nothing
+ * has changed). O(1). */
+fq_status
+fq_channel_index_hold(fq_channel_index *index, fq_str name,
+                      fq_channel **pchannel);
+/* Holds |channel| no longer: without listeners it ends. Never fails. */
+void
+fq_channel_index_drop(fq_channel_index *index, fq_channel *channel);
+
+/* The channel |name|, or NULL when there is none. */
 fq_channel *
 fq_channel_index_find(const fq_channel_index *index, fq_str name);
 
