@@ -5,12 +5,21 @@
  * after the other, however many slices one takes; so every subscription meets
  * them in the order of the bus. A subscription keeps the number that was last
  * when it was made and ignores events up to that one: an event that still
- * waits, or is being dispatched, came before it.
+ * waits, or is being dispatched, came before it. From then on the number is
+ * that of the event it met last, so that it meets none twice, in however many
+ * places it may be listening.
+ *
+ * Checks. The predicate index passes by those who cannot want an event; whoever
+ * is met is asked, cheapest first and before anything is called or made for
+ * it: what the subscription wants (filters), what its context may have
+ * (security), how much of it (rates). The first two leave no trace of a
+ * refused event, the third is a loss, to be told. A step of a slice is one
+ * that is met, refused or not.
  *
  * Callbacks. A sink's callback may end any subscription, start new ones, free
  * its sink, answer a call, or accept another event, while the walk is on its
  * way. So the walk holds nothing across a callback but the cursor, which
- * stays right (channel_index.c), and the event, by a reference:
+ * stays right (predicate_index.c), and the event, by a reference:
  * - the subscription and its sink are not looked at after the callback;
  * - new subscriptions join the list's end, in front of the cursor, and are
  *   passed by for their number;
@@ -49,7 +58,7 @@ fq_dispatch_init(fq_dispatch *dispatch)
 {
     *dispatch = (fq_dispatch){.slice = FQ_DISPATCH_SLICE};
     fq_event_fifo_init(&dispatch->waiting);
-    fq_channel_cursor_init(&dispatch->cursor);
+    fq_predicate_cursor_init(&dispatch->cursor);
     return fq_event_fifo_reserve(&dispatch->waiting);
 }
 
@@ -114,11 +123,11 @@ dispatch_payload(fq_engine *engine, fq_sub *sub)
     return share->payload;
 }
 
-/* Whether |sub| wants |event| and security lets it through. If not, nothing of
- * it may show there, not even as lost. */
+/* Whether |sub| asked for |event| and may have it. If not, nothing of it may
+ * show there, not even as lost. */
 static bool
-is_allowed(fq_engine *engine, const fq_sub *sub, const fq_event *event,
-           const fq_event_security *facts, uint64_t now_ns)
+is_for(fq_engine *engine, const fq_sub *sub, const fq_event *event,
+       const fq_event_security *facts, uint64_t now_ns)
 {
     return fq_sub_filter_allows(&sub->filter, event)
            && fq_security_allows_event(&sub->security, sub->context, event,
@@ -160,12 +169,22 @@ dispatch_set_key(fq_engine *engine, fq_sub *sub)
     sub->next_key = key != NULL ? fq_rcbuf_ref(key) : NULL;
 }
 
+/* The current event meets |sub|: true if it is for it, and not too much. */
+static bool
+dispatch_admit(fq_engine *engine, fq_sub *sub, uint64_t now_ns)
+{
+    fq_dispatch *dispatch = &engine->dispatch;
+    if (sub->since_seq >= dispatch->event_seq)
+        return false;
+    sub->since_seq = dispatch->event_seq;
+    return is_for(engine, sub, dispatch->event, &dispatch->facts, now_ns)
+           && fq_event_rate_allows(engine, sub, now_ns);
+}
+
 /* The current event concerns |sub|. */
 static void
 dispatch_match(fq_engine *engine, fq_sub *sub, uint64_t now_ns)
 {
-    if (!fq_event_rate_allows(engine, sub, now_ns))
-        return;
     sub->last_event_at_ns = now_ns;
     if (sub->kind != FQ_FIELD_EVENT) {
         fq_caller_event(engine, sub, engine->dispatch.event);
@@ -194,10 +213,8 @@ dispatch_begin(fq_engine *engine)
         return false;
     dispatch->event_seq = dispatch->accepted_seq - n_waiting + 1;
     fq_security_read_event(engine->policy, dispatch->event, &dispatch->facts);
-    fq_channel *channel = fq_channel_index_find(
-        &engine->channels, fq_rcbuf_str(dispatch->event->channel));
-    if (channel != NULL)
-        fq_channel_cursor_open(&dispatch->cursor, channel);
+    fq_predicate_cursor_open(&dispatch->cursor, &engine->predicates,
+                             dispatch->event);
     return true;
 }
 
@@ -216,7 +233,7 @@ void
 fq_dispatch_fini(fq_dispatch *dispatch)
 {
     FQ_CHECK(!dispatch->is_running);
-    fq_channel_cursor_close(&dispatch->cursor);
+    fq_predicate_cursor_close(&dispatch->cursor);
     if (dispatch->event != NULL)
         dispatch_end(dispatch);
     fq_event_fifo_fini(&dispatch->waiting);
@@ -228,16 +245,14 @@ fq_dispatch_fini(fq_dispatch *dispatch)
 static void
 dispatch_lose(fq_engine *engine, fq_event *event, uint64_t now_ns)
 {
-    fq_channel *channel = fq_channel_index_find(&engine->channels,
-                                                fq_rcbuf_str(event->channel));
-    if (channel == NULL)
-        return;
     fq_event_security facts;
     fq_security_read_event(engine->policy, event, &facts);
-    FQ_LIST_FOREACH(node, &channel->listeners)
-    {
-        fq_sub *sub = FQ_CONTAINER_OF(node, fq_listener, node)->sub;
-        if (sub == NULL || !is_allowed(engine, sub, event, &facts, now_ns))
+    fq_predicate_cursor cursor;
+    fq_predicate_cursor_init(&cursor);
+    fq_predicate_cursor_open(&cursor, &engine->predicates, event);
+    fq_sub *sub;
+    while ((sub = fq_predicate_cursor_next(&cursor)) != NULL) {
+        if (!is_for(engine, sub, event, &facts, now_ns))
             continue;
         FQ_METRIC_ADD(engine->metrics, events_matched, 1);
         fq_engine_lose(engine, sub);
@@ -267,12 +282,10 @@ fq_dispatch_run(fq_engine *engine, uint64_t now_ns)
      * to costs something, too. */
     size_t n_left = dispatch->slice;
     for (; n_left > 0 && dispatch_begin(engine); n_left--) {
-        fq_sub *sub = fq_channel_cursor_next(&dispatch->cursor);
+        fq_sub *sub = fq_predicate_cursor_next(&dispatch->cursor);
         if (sub == NULL) {
             dispatch_end(dispatch);
-        } else if (sub->since_seq < dispatch->event_seq
-                   && is_allowed(engine, sub, dispatch->event,
-                                 &dispatch->facts, now_ns)) {
+        } else if (dispatch_admit(engine, sub, now_ns)) {
             n_matched++;
             dispatch_match(engine, sub, now_ns);
         }

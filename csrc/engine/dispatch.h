@@ -10,8 +10,8 @@
 
 #include "base/status.h"
 #include "bus/event.h"
-#include "engine/channel_index.h"
 #include "engine/event_fifo.h"
+#include "engine/predicate_index.h"
 #include "engine/security/security.h"
 #include "graphql/plan.h"
 
@@ -23,7 +23,7 @@ typedef struct fq_dispatch {
     fq_event *event;            /* being dispatched, one reference; or NULL */
     uint64_t event_seq;         /* its number */
     fq_event_security facts;    /* about it */
-    fq_channel_cursor cursor;   /* where in its channel */
+    fq_predicate_cursor cursor; /* where among those who may want it */
     fq_plan_variant **variants; /* that share a payload of it; one ref each */
     size_t n_variants;
     size_t variants_cap;

@@ -29,7 +29,7 @@ fq_engine_new(const fq_engine_limits *limits, fq_metrics *metrics,
     engine->has_event_rates = fq_rate_is_limited(
                                   &engine->events_per_subscription)
                               || fq_rate_is_limited(&engine->events_per_user);
-    fq_channel_index_init(&engine->channels);
+    fq_predicate_index_init(&engine->predicates);
     fq_buf_init(&engine->scratch);
     fq_status status = fq_dispatch_init(&engine->dispatch);
     if (status == FQ_OK)
@@ -60,7 +60,7 @@ fq_engine_free(fq_engine *engine)
         return;
     fq_dispatch_fini(&engine->dispatch);
     fq_buf_fini(&engine->scratch);
-    fq_channel_index_fini(&engine->channels);
+    fq_predicate_index_fini(&engine->predicates);
     fq_registry_fini(&engine->registry);
     fq_user_table_fini(&engine->users);
     engine_free_fields(engine);
@@ -140,9 +140,7 @@ fq_engine_next_sub(const fq_engine *engine, size_t *piter)
 size_t
 fq_engine_n_listening(const fq_engine *engine, fq_str channel)
 {
-    const fq_channel *found = fq_channel_index_find(&engine->channels,
-                                                    channel);
-    return found != NULL ? found->n_listeners : 0;
+    return fq_predicate_index_n_subs(&engine->predicates, channel);
 }
 
 #ifndef NDEBUG
@@ -181,7 +179,7 @@ fq_engine_check(const fq_engine *engine)
 {
 #ifndef NDEBUG
     fq_registry_check(&engine->registry);
-    fq_channel_index_check(&engine->channels);
+    fq_predicate_index_check(&engine->predicates);
     engine_check_ends(engine->metrics);
     size_t n_bytes = 0;
     size_t n_listening = 0;
@@ -193,14 +191,15 @@ fq_engine_check(const fq_engine *engine)
         n_bytes += sub->n_bytes;
     }
     FQ_CHECK(n_bytes == FQ_METRIC_GET(engine->metrics, subscriptions_bytes));
-    FQ_CHECK(n_listening == engine->channels.n_listeners);
+    FQ_CHECK(n_listening
+             == fq_predicate_index_n_listeners(&engine->predicates));
     FQ_CHECK(!engine->dispatch.is_running);
     FQ_CHECK(engine->dispatch.event != NULL
              || engine->dispatch.n_variants == 0);
     FQ_CHECK(FQ_METRIC_GET(engine->metrics, subscriptions_active)
              == engine->registry.n_subs);
     FQ_CHECK(FQ_METRIC_GET(engine->metrics, channels_active)
-             == fq_channel_index_n_channels(&engine->channels));
+             == fq_predicate_index_n_channels(&engine->predicates));
 #else
     (void)engine;
 #endif

@@ -7,9 +7,9 @@
 
 #include "base/buf.h"
 #include "base/map.h"
-#include "engine/channel_index.h"
 #include "engine/dispatch.h"
 #include "engine/engine.h"
+#include "engine/predicate_index.h"
 #include "engine/registry.h"
 
 struct fq_engine {
@@ -21,7 +21,7 @@ struct fq_engine {
     fq_policy *policy;     /* NULL: none */
     fq_map fields;         /* name -> fq_field, the name inside the field */
     fq_registry registry;
-    fq_channel_index channels;
+    fq_predicate_index predicates; /* the channels and who is on them */
     fq_dispatch dispatch;
     fq_user_table users;
     fq_rate events_per_subscription; /* of |limits| */

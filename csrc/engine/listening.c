@@ -1,6 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* Filling in the names of channels for one subscription, and saying what is
- * wrong with a value that cannot be part of one. Thread: reactor. */
+/* Filling in the names of channels for one subscription, saying what is wrong
+ * with a value that cannot be part of one, and choosing the key by which
+ * events find it there. Thread: reactor.
+ *
+ * A filter may have several equalities that an event must fulfil, and any of
+ * them will do. The best is the one that fewest events fulfil, which nobody
+ * knows; but a value that came with the subscription (`event.id == arg.id`)
+ * tells it from others, while one of the declaration is that of all; a type
+ * of event or a bool splits them in few; one alternative is better than many,
+ * and a long value is an id rather than a word. */
 #include "engine/listening.h"
 
 #include "engine/channel_template.h"
@@ -89,12 +97,95 @@ listening_expand(fq_listening *self, const fq_listening_request *request,
     return FQ_OK;
 }
 
-fq_status
-fq_listening_init(fq_listening *self, fq_engine *engine,
-                  const fq_listening_request *request, fq_gql_errors *errors)
+/* How good |key| is, which has |n_values|; 0: of no use. */
+static uint32_t
+key_rank(const fq_filter_key *key, size_t n_values)
+{
+    if (key->path->source == FQ_FILTER_CHANNEL
+        || key->path->source == FQ_FILTER_CREATED_AT)
+        return 0;
+    yyjson_val *value = key->value;
+    if (yyjson_is_arr(value))
+        value = yyjson_arr_get_first(value);
+    uint32_t rank;
+    if (yyjson_is_bool(value) || yyjson_is_null(value))
+        rank = 1;
+    else if (key->path->source == FQ_FILTER_TYPE)
+        rank = 2;
+    else
+        rank = key->is_own ? 4 : 3;
+    size_t len = yyjson_is_str(value) ? unsafe_yyjson_get_len(value) : 8;
+    return rank << 16 | (uint32_t)(FQ_FILTER_KEY_VALUES_MAX - n_values) << 8
+           | (uint32_t)(len < UINT8_MAX ? len : UINT8_MAX);
+}
+
+/* Enters |key| before the worse ones; nothing compares with never. */
+static void
+listening_add_key(fq_listening *self, const fq_filter_key *key,
+                  uint32_t ranks[FQ_LISTENING_KEYS_MAX])
+{
+    bool is_never;
+    size_t n_values = fq_predicate_n_listeners(key, &is_never);
+    uint32_t rank = is_never || key->path == NULL ? UINT32_MAX
+                    : n_values == 0               ? 0
+                                                  : key_rank(key, n_values);
+    if (rank == 0 || self->n_keys == FQ_LISTENING_KEYS_MAX)
+        return;
+    size_t i = self->n_keys++;
+    for (; i > 0 && ranks[i - 1] < rank; i--) {
+        ranks[i] = ranks[i - 1];
+        self->keys[i] = self->keys[i - 1];
+    }
+    ranks[i] = rank;
+    self->keys[i] = is_never ? fq_predicate_never : *key;
+}
+
+static void
+listening_read_keys(fq_listening *self, const fq_filter_bound *bound,
+                    uint32_t ranks[FQ_LISTENING_KEYS_MAX])
+{
+    if (bound == NULL)
+        return;
+    if (fq_filter_bound_is_never(bound))
+        listening_add_key(self, &fq_predicate_never, ranks);
+    fq_filter_key keys[FQ_LISTENING_KEYS_MAX];
+    size_t n_keys = fq_filter_index_keys(bound, keys, FQ_LISTENING_KEYS_MAX);
+    for (size_t i = 0; i < n_keys; i++)
+        listening_add_key(self, &keys[i], ranks);
+}
+
+/* Chooses for each channel the best key that it takes, as long as that makes
+ * not too many listeners. */
+static void
+listening_choose_keys(fq_listening *self, const fq_engine *engine,
+                      const fq_sub_filter *filter)
+{
+    uint32_t ranks[FQ_LISTENING_KEYS_MAX];
+    listening_read_keys(self, filter->where, ranks);
+    listening_read_keys(self, filter->client, ranks);
+    self->n_listeners = self->n_names;
+    for (size_t i = 0; i < self->n_names; i++) {
+        self->by[i] = NULL;
+        for (size_t k = 0; k < self->n_keys && self->by[i] == NULL; k++) {
+            const fq_filter_key *key = &self->keys[k];
+            bool is_never;
+            size_t n_more = fq_predicate_n_listeners(key, &is_never) - 1;
+            if (self->n_listeners + n_more > FQ_LISTENERS_MAX
+                || !fq_predicate_index_takes(&engine->predicates,
+                                             self->names[i], key))
+                continue;
+            self->by[i] = key;
+            self->n_listeners += n_more;
+        }
+    }
+}
+
+static fq_status
+listening_find_names(fq_listening *self, fq_engine *engine,
+                     const fq_listening_request *request,
+                     fq_gql_errors *errors)
 {
     const fq_field *spec = request->spec;
-    *self = (fq_listening){.n_names = 0};
     if (spec->templates != NULL) {
         fq_status status = listening_read_args(self, request);
         if (status == FQ_OK)
@@ -106,11 +197,22 @@ fq_listening_init(fq_listening *self, fq_engine *engine,
     return FQ_OK;
 }
 
+fq_status
+fq_listening_init(fq_listening *self, fq_engine *engine,
+                  const fq_listening_request *request, fq_gql_errors *errors)
+{
+    self->n_names = self->n_listeners = self->n_keys = 0;
+    self->args = NULL;
+    fq_status status = listening_find_names(self, engine, request, errors);
+    if (status == FQ_OK)
+        listening_choose_keys(self, engine, request->filter);
+    return status;
+}
+
 void
 fq_listening_fini(fq_listening *self)
 {
-    if (self->args != NULL)
-        fq_json_free(self->args);
+    fq_json_free(self->args);
     self->args = NULL;
 }
 
@@ -118,11 +220,13 @@ fq_status
 fq_listening_enter(const fq_listening *self, fq_engine *engine, fq_sub *sub)
 {
     for (size_t i = 0; i < self->n_names; i++) {
-        fq_status status = fq_channel_index_add(
-            &engine->channels, self->names[i], sub, &sub->listeners[i]);
+        fq_status status = fq_predicate_index_add(
+            &engine->predicates, self->names[i], self->by[i], sub,
+            &sub->listeners[sub->n_listeners]);
         if (status != FQ_OK)
             return status;
-        sub->n_listeners++;
+        bool is_never;
+        sub->n_listeners += fq_predicate_n_listeners(self->by[i], &is_never);
     }
     return FQ_OK;
 }

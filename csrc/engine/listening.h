@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Where a subscription listens, worked out before it exists: the names of its
- * channels, filled in with its arguments and its context. Thread: reactor. */
+ * channels, filled in with its arguments and its context, and on each the key
+ * by which events find it, if its filters have one. Thread: reactor. */
 #ifndef FQ_ENGINE_LISTENING_H
 #define FQ_ENGINE_LISTENING_H
 
@@ -12,10 +13,24 @@
 #include "base/str.h"
 #include "engine/engine.h"
 #include "engine/field.h"
+#include "engine/predicate_index.h"
+
+/* The most listeners of one subscription: beyond it, it meets all events of
+ * its channels. */
+#define FQ_LISTENERS_MAX 128
+
+/* Keys looked at to find the best one. */
+#define FQ_LISTENING_KEYS_MAX 8
 
 typedef struct fq_listening {
-    fq_str names[FQ_FIELD_CHANNELS_MAX]; /* each once */
+    fq_str names[FQ_FIELD_CHANNELS_MAX];            /* each once */
+    const fq_filter_key *by[FQ_FIELD_CHANNELS_MAX]; /* by name; NULL: it meets
+                                                     * every event */
     size_t n_names;
+    size_t n_listeners;
+    fq_filter_key keys[FQ_LISTENING_KEYS_MAX]; /* what its filters ask, the
+                                                * most selective first */
+    size_t n_keys;
     yyjson_doc *args; /* the root field's, if something asks for them */
 } fq_listening;
 
@@ -25,6 +40,7 @@ typedef struct fq_listening_request {
     const fq_field *spec;               /* of its root field */
     const fq_binding *binding;          /* of its variables and arguments */
     const fq_security_context *context; /* NULL: nobody */
+    const fq_sub_filter *filter; /* bound to the same; keys refer to it */
 } fq_listening_request;
 
 /* Fills in |self|, whose names are valid as long as |request|'s parts and
@@ -38,8 +54,8 @@ fq_listening_init(fq_listening *self, fq_engine *engine,
 void
 fq_listening_fini(fq_listening *self);
 
-/* Puts |sub| on all channels. sub->listeners has room for each. On failure
- * (FQ_ERR_NOMEM) those it is on are in sub->listeners. */
+/* Puts |sub| on all channels. sub->listeners has room for n_listeners. On
+ * failure (FQ_ERR_NOMEM) those it is on are in sub->listeners. */
 fq_status
 fq_listening_enter(const fq_listening *self, fq_engine *engine, fq_sub *sub);
 

@@ -457,7 +457,10 @@ fq_predicate_index_check(const fq_predicate_index *index)
     while (fq_map_next(&index->buckets.channels, &iter, &name, &value)) {
         const fq_channel *bucket = value;
         FQ_CHECK(bucket->is_bucket && !bucket->is_held);
-        FQ_CHECK(memcmp(name.ptr, &bucket->data, sizeof(void *)) == 0);
+        const fq_selector *selector = bucket->data;
+        fq_selector *named;
+        memcpy(&named, name.ptr, sizeof(named));
+        FQ_CHECK(selector == named);
     }
     iter = 0;
     while (fq_map_next(&index->paths, &iter, &name, &value))

@@ -123,10 +123,10 @@ subscribe_specify(const fq_engine *engine, const fq_plan *plan,
 static void
 subscribe_free(fq_engine *engine, fq_sub *sub)
 {
-    for (size_t i = 0; i < sub->n_listeners; i++)
-        fq_channel_index_remove(&engine->channels, &sub->listeners[i]);
+    fq_predicate_index_remove(&engine->predicates, sub->listeners,
+                              sub->n_listeners);
     FQ_METRIC_SET(engine->metrics, channels_active,
-                  fq_channel_index_n_channels(&engine->channels));
+                  fq_predicate_index_n_channels(&engine->predicates));
     fq_waiting pending = sub->pending;
     sub->sink->n_waiting -= pending.n_items;
     sub->sink->n_waiting_bytes -= pending.n_bytes;
@@ -171,8 +171,8 @@ subscribe_add(fq_engine *engine, fq_sink *sink, const fq_subscribe_args *args,
               fq_sub **psub)
 {
     *psub = NULL;
-    fq_sub *sub = fq_alloc_zero(sizeof(*sub)
-                                + listening->n_names * sizeof(fq_listener));
+    fq_sub *sub = fq_alloc_zero(
+        sizeof(*sub) + listening->n_listeners * sizeof(fq_listener));
     if (sub == NULL) {
         fq_user_table_leave(&engine->users, user, FQ_USER_SUBS);
         return FQ_ERR_NOMEM;
@@ -238,13 +238,15 @@ fq_engine_plan(fq_engine *engine, const fq_subscribe_args *args,
 static fq_status
 subscribe_find_listening(fq_engine *engine, const fq_subscribe_args *args,
                          const fq_field *spec, const fq_binding *binding,
-                         fq_listening *listening, fq_gql_errors *errors)
+                         const fq_sub_filter *filter, fq_listening *listening,
+                         fq_gql_errors *errors)
 {
     fq_listening_request request = {
         .plan = fq_plan_variant_plan(binding->variant),
         .spec = spec,
         .binding = binding,
         .context = args->context,
+        .filter = filter,
     };
     return fq_listening_init(listening, engine, &request, errors);
 }
@@ -255,7 +257,7 @@ subscribe_run(fq_engine *engine, fq_sink *sink, const fq_subscribe_args *args,
               fq_sub **psub, fq_gql_errors *errors, bool *prequest_error)
 {
     fq_binding binding = {0};
-    fq_listening listening = {0};
+    fq_listening listening = {.n_names = 0};
     fq_sub_filter filter = {0};
     fq_field spec = {0};
     fq_plan *plan = args->plan;
@@ -278,11 +280,11 @@ subscribe_run(fq_engine *engine, fq_sink *sink, const fq_subscribe_args *args,
         *prequest_error = status == FQ_ERR_INVALID;
     }
     if (status == FQ_OK)
-        status = subscribe_find_listening(engine, args, &spec, &binding,
-                                          &listening, errors);
-    if (status == FQ_OK)
         status = fq_sub_filter_init(&filter, &spec, &binding, args->context,
                                     errors);
+    if (status == FQ_OK)
+        status = subscribe_find_listening(engine, args, &spec, &binding,
+                                          &filter, &listening, errors);
     if (status != FQ_OK) {
         subscribe_count_refusal(engine, status, FQ_LIMIT_NONE,
                                 *prequest_error);
@@ -333,7 +335,7 @@ fq_engine_subscribe(fq_engine *engine, fq_sink *sink,
     FQ_METRIC_ADD(engine->metrics, subscriptions_total, 1);
     FQ_METRIC_ADD(engine->metrics, subscriptions_active, 1);
     FQ_METRIC_SET(engine->metrics, channels_active,
-                  fq_channel_index_n_channels(&engine->channels));
+                  fq_predicate_index_n_channels(&engine->predicates));
     fq_sub *sub = *psub;
     fq_engine_hold_bytes(engine, sub, subscribe_n_bytes(sub));
     if (sub->kind == FQ_FIELD_SOURCE) {

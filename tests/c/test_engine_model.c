@@ -2,12 +2,15 @@
 /* The engine against a naive model, at random. The model knows one thing per
  * subscription: the numbers of the events it must meet, in order, written
  * down for all subscriptions at the moment an event is handed to the engine.
+ * Which these are follows from channels, some of them filled in with an
+ * argument, and from filters, written a second time in plain C.
  * Each delivery and each call must be for the first of them. Whatever may be
  * done is also done from within callbacks. */
 #include <stdio.h>
 
 #include "engine/engine.h"
 #include "engine/internal.h"
+#include "json/reader.h"
 
 #include "random.h"
 #include "support.h"
@@ -23,8 +26,23 @@
 
 typedef struct model model;
 
+/* What is published, and the argument x of a subscription. */
+typedef struct model_event {
+    unsigned type, k, j;
+} model_event;
+
+/* A field with a filter, in both notations. */
+typedef struct model_field {
+    const char *name;
+    const char *where; /* NULL: it is not declared */
+    bool (*matches)(const model_event *event, unsigned x);
+    bool by_template; /* on channel c{x}, otherwise on c0 */
+} model_field;
+
 typedef struct model_sub {
     bool is_live;
+    const model_field *field;
+    unsigned x;
     fq_sub *sub;
     fq_sub_id id;
     fq_field_kind kind;
@@ -59,6 +77,114 @@ struct model {
 };
 
 static const char *const channel_names[N_CHANNELS] = {"c0", "c1", "c2", "c3"};
+
+static bool
+match_all(const model_event *event, unsigned x)
+{
+    (void)event, (void)x;
+    return true;
+}
+
+static bool
+match_k(const model_event *event, unsigned x)
+{
+    return event->k == x;
+}
+
+static bool
+match_some(const model_event *event, unsigned x)
+{
+    (void)x;
+    return event->k == 0 || event->k == 2;
+}
+
+static bool
+match_either(const model_event *event, unsigned x)
+{
+    return event->k == x || event->j == 1;
+}
+
+static bool
+match_both(const model_event *event, unsigned x)
+{
+    return event->j == 1 && event->k == x;
+}
+
+static bool
+match_type(const model_event *event, unsigned x)
+{
+    (void)x;
+    return event->type == 1 && event->k > 0;
+}
+
+static bool
+match_j(const model_event *event, unsigned x)
+{
+    return event->j == x;
+}
+
+static bool
+match_none(const model_event *event, unsigned x)
+{
+    (void)event, (void)x;
+    return false;
+}
+
+#define EVENT_K "{\"event\":[\"k\"]}"
+#define EVENT_J "{\"event\":[\"o\",\"j\"]}"
+#define ARG_X "{\"arg\":[\"x\"]}"
+
+static const model_field fields[] = {
+    {"c0", NULL, match_all, false},
+    {"all", "true", match_all, true},
+    {"k", "[\"==\"," EVENT_K "," ARG_X "]", match_k, false},
+    {"some", "[\"in\"," EVENT_K ",{\"const\":[0,2.0,\"2\"]}]", match_some,
+     false},
+    {"either",
+     "[\"or\",[\"==\"," EVENT_K "," ARG_X "],[\"==\"," EVENT_J
+     ",{\"const\":1}]]",
+     match_either, false},
+    {"both",
+     "[\"and\",[\"==\"," EVENT_J ",{\"const\":1}],[\"==\"," ARG_X "," EVENT_K
+     "]]",
+     match_both, false},
+    {"type",
+     "[\"and\",[\"==\",{\"envelope\":\"type\"},{\"const\":\"t1\"}],"
+     "[\">\"," EVENT_K ",{\"const\":0}]]",
+     match_type, false},
+    {"j", "[\"==\"," EVENT_J "," ARG_X "]", match_j, true},
+    {"none", "[\"==\"," EVENT_J ",{\"ctx\":[\"user_id\"]}]", match_none,
+     false},
+};
+#define N_FIELDS (sizeof(fields) / sizeof(fields[0]))
+
+static void
+declare_fields(fq_engine *engine)
+{
+    for (size_t i = 0; i < N_FIELDS; i++) {
+        if (fields[i].where == NULL)
+            continue;
+        yyjson_doc *doc;
+        fq_filter *where;
+        assert_int_equal(fq_json_read(fq_str_of(fields[i].where),
+                                      FQ_JSON_STRICT, &doc, NULL),
+                         FQ_OK);
+        assert_int_equal(
+            fq_filter_compile(yyjson_doc_get_root(doc), &where, NULL), FQ_OK);
+        fq_str channel = fields[i].by_template ? FQ_STR_LIT("c{x}")
+                                               : FQ_STR_LIT("c0");
+        fq_field field = {
+            .name = fq_str_of(fields[i].name),
+            .channels = &channel,
+            .n_channels = 1,
+            .has_templates = true,
+            .where = where,
+        };
+        assert_int_equal(fq_engine_field_add(engine, &field), FQ_OK);
+        fq_filter_unref(where);
+        fq_json_free(doc);
+    }
+}
 
 static void
 act(model *model);
@@ -106,12 +232,13 @@ due_remove(model_sub *self, size_t i)
             (self->n_due - i) * sizeof(self->due[0]));
 }
 
-/* The payload of field c0 for the object {"n":|n|}. */
+/* The payload for the object {"n":|n|}. */
 static void
 payload_of(const model_sub *self, uint64_t n, char *text)
 {
     sprintf(text, "{\"data\":{\"%s\":{\"n\":%llu}}",
-            self->is_aliased ? "alias" : "c0", (unsigned long long)n);
+            self->is_aliased ? "alias" : self->field->name,
+            (unsigned long long)n);
 }
 
 static void
@@ -178,11 +305,13 @@ answer(model *model, model_sub *self)
     fq_sub_id id = self->id;
     if (kind == FQ_ANSWER_VALUE) {
         bool is_garbage = fq_random_chance(&model->random, 10);
-        sprintf(text,
-                is_garbage                         ? "{\"n\":"
-                : self->returns == FQ_RETURNS_DATA ? "{\"c0\":{\"n\":%llu}}"
-                                                   : "{\"n\":%llu}",
-                (unsigned long long)n);
+        if (is_garbage)
+            sprintf(text, "{\"n\":");
+        else if (self->returns == FQ_RETURNS_DATA)
+            sprintf(text, "{\"%s\":{\"n\":%llu}}", self->field->name,
+                    (unsigned long long)n);
+        else
+            sprintf(text, "{\"n\":%llu}", (unsigned long long)n);
         payload_of(self, n, expected);
         self->expected = is_garbage ? "E" : expected;
     } else if (kind == FQ_ANSWER_ERROR || kind == FQ_ANSWER_FAIL) {
@@ -272,6 +401,11 @@ act_subscribe(model *model)
                  : kind < 85 ? FQ_FIELD_RESOLVER
                              : FQ_FIELD_SOURCE;
     self->is_aliased = fq_random_chance(random, 30);
+    self->field = &fields[fq_random_below(random, N_FIELDS)];
+    self->x = fq_random_below(random, N_CHANNELS);
+    char query[64];
+    snprintf(query, sizeof(query), "subscription { %s%s(x: %u) { n } }",
+             self->is_aliased ? "alias: " : "", self->field->name, self->x);
     if (self->kind != FQ_FIELD_EVENT && fq_random_chance(random, 30))
         self->returns = FQ_RETURNS_DATA;
     fq_str channels[6];
@@ -283,9 +417,7 @@ act_subscribe(model *model)
             self->channels |= 1u << channel;
     }
     fq_subscribe_args args = {
-        .query = self->is_aliased
-                     ? FQ_STR_LIT("subscription { alias: c0 { n } }")
-                     : FQ_STR_LIT("subscription { c0 { n } }"),
+        .query = fq_str_of(query),
         .has_override = true,
         .kind = self->kind,
         .returns = self->returns,
@@ -295,7 +427,9 @@ act_subscribe(model *model)
     };
     if (fq_random_chance(random, 20)) {
         args.channels = NULL;
-        self->channels = self->kind == FQ_FIELD_SOURCE ? 0 : 1;
+        self->channels = self->field->by_template ? 1u << self->x : 1;
+        if (self->kind == FQ_FIELD_SOURCE)
+            self->channels = 0;
     }
     fq_gql_errors errors;
     fq_gql_errors_init(&errors);
@@ -330,18 +464,26 @@ act_publish(model *model)
 {
     uint32_t channel = fq_random_below(&model->random, N_CHANNELS);
     uint64_t n = ++model->n_events;
-    char data[64];
-    sprintf(data, "{\"n\":%llu}", (unsigned long long)n);
+    model_event what = {
+        .type = fq_random_below(&model->random, 3),
+        .k = fq_random_below(&model->random, N_CHANNELS),
+        .j = fq_random_below(&model->random, N_CHANNELS),
+    };
+    char data[64], type[4];
+    sprintf(data, "{\"n\":%llu,\"k\":%u,\"o\":{\"j\":%u}}",
+            (unsigned long long)n, what.k, what.j);
+    snprintf(type, sizeof(type), "t%u", what.type);
     fq_event *event;
     assert_int_equal(fq_event_new(fq_str_of(channel_names[channel]),
-                                  FQ_STR_LIT("t"), fq_str_of(data), 0, 0,
+                                  fq_str_of(type), fq_str_of(data), 0, 0,
                                   &event, NULL),
                      FQ_OK);
     event->done_cb = count_done;
     event->done_arg = model;
     for (size_t i = 0; i < SUBS_MAX; i++) {
         model_sub *self = &model->subs[i];
-        if (!self->is_live || !(self->channels & 1u << channel))
+        if (!self->is_live || !(self->channels & 1u << channel)
+            || !self->field->matches(&what, self->x))
             continue;
         assert_true(self->n_due < DUE_MAX);
         self->due[self->n_due++] = n;
@@ -468,6 +610,7 @@ run(uint64_t seed)
     };
     assert_int_equal(fq_engine_new(&limits, &model.metrics, &model.engine),
                      FQ_OK);
+    declare_fields(model.engine);
     model.engine->dispatch.slice = 1 + fq_random_below(&model.random, 8);
     for (size_t i = 0; i < N_SINKS; i++) {
         model.sinks[i].model = &model;

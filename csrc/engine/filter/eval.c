@@ -139,6 +139,7 @@ step_key(const fq_filter_bound *bound, const fq_filter_step *step,
         *key = (fq_filter_key){.path = a_path, .value = b};
     else
         return false;
+    key->is_own = ((step->a | step->b) & FQ_FILTER_OWN) != 0;
     /* A list equals nothing, and is no list of alternatives either. */
     return step->op == FQ_FILTER_IN || !yyjson_is_ctn(key->value);
 }

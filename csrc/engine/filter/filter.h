@@ -109,6 +109,8 @@ typedef struct fq_filter_key {
     const fq_filter_path *path;
     yyjson_val *value; /* a scalar, or a list of at most
                         * FQ_FILTER_KEY_VALUES_MAX items, for `in` */
+    bool is_own;       /* |value| came with arguments or context: another
+                        * binding has another one */
 } fq_filter_key;
 
 /* Writes up to |max_keys| such equalities, in the order of the filter, and
