@@ -43,6 +43,7 @@ from fraiseql_asgi.errors import (
 from fraiseql_asgi.executor import SubscriptionExecutor
 from fraiseql_asgi.filters import Filter, arg, ctx, event
 from fraiseql_asgi.manager import SubscriptionManager
+from fraiseql_asgi.security import Security
 from fraiseql_asgi.subscription import subscription
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ __all__ = [
     "RateLimited",
     "ResolverContext",
     "ResolverError",
+    "Security",
     "SecurityContext",
     "SecurityError",
     "SubscriptionEnded",

@@ -16,6 +16,7 @@ from fraiseql_asgi._introspection import make_introspect
 from fraiseql_asgi._schema import check_channel_arguments, check_declared, check_fields
 from fraiseql_asgi.config import EventBusConfig, Limits
 from fraiseql_asgi.errors import ClosedError, ConfigError
+from fraiseql_asgi.security import Security
 from fraiseql_asgi.subscription import Field
 
 __all__ = ["CLOSE_RESTART", "Runtime"]
@@ -44,6 +45,7 @@ class Runtime:
         introspection: bool = True,
         schema: str | None = None,
         serve_undeclared: bool = False,
+        security: Security | None = None,
     ) -> None:
         self.bus = bus
         self.limits = limits
@@ -57,6 +59,11 @@ class Runtime:
         #: SDL; None: schemaless.
         self.schema = schema
         self.serve_undeclared = serve_undeclared
+        if security is not None:
+            if not isinstance(security, Security):
+                raise TypeError(f"security must be a Security, not {type(security).__name__}")
+            security.check(schema, {})
+        self.security = security
         self.fields: dict[str, Field] = {}
         #: Called in a forked child, and before the engine goes.
         self.on_fork: list[Callable[[], None]] = []
@@ -75,6 +82,9 @@ class Runtime:
                 if self.schema is not None:
                     check_declared(self.schema, [field.name])
                     check_channel_arguments(self.schema, field.name, field.channels)
+                if self.security is not None:
+                    sources = {**self._sources(), field.name: _is_source(field)}
+                    self.security.check(self.schema, sources)
                 self._add(self._service, field)
             self.fields[field.name] = field
 
@@ -111,6 +121,8 @@ class Runtime:
                 check_fields(self.schema, self.fields, self.serve_undeclared)
                 for field in self.fields.values():
                     check_channel_arguments(self.schema, field.name, field.channels)
+            if self.security is not None:
+                self.security.check(self.schema, self._sources())
             bus = self.bus if isinstance(self.bus, EventBus) else self._make_bus(self.bus)
             service = Service(
                 bus,
@@ -123,6 +135,8 @@ class Runtime:
             )
             if self.schema is not None:
                 service.serve_schema(self.schema, self.serve_undeclared)
+            if self.security is not None:
+                service.protect(self.security.policy, self.schema)
             if self.handler is not None:
                 service.execute_with(self.handler)
             if not self.introspection:
@@ -136,6 +150,10 @@ class Runtime:
             self._service = service
             _lifecycle.watch(self)
         return self._service
+
+    def _sources(self) -> dict[str, bool]:
+        """The declared fields, and whether each is a source."""
+        return {field.name: _is_source(field) for field in self.fields.values()}
 
     def _make_bus(self, config: EventBusConfig) -> EventBus:
         if self._own_bus is None:
@@ -175,6 +193,10 @@ class Runtime:
             self._forget()
             for callback in self.on_fork:
                 callback()
+
+
+def _is_source(field: Field) -> bool:
+    return field.resolver is not None and field.resolver.is_source
 
 
 def _shows_params(field: Field) -> bool:

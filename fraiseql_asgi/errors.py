@@ -89,6 +89,8 @@ class SecurityError(FraiseQLError):
     """Something this security context may not have."""
 
     code: str | None = "FORBIDDEN"
+    #: What clients get, where there is such a thing.
+    errors: list[dict[str, Any]] = []  # noqa: RUF012  each instance sets its own
     subscription_id: str | None = None
     field: str | None = None
 

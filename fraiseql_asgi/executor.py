@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 from fraiseql_asgi._core import Event, EventBus, Feed, SecurityContext
 from fraiseql_asgi._loop_thread import LoopThread
 from fraiseql_asgi._runtime import Runtime
+from fraiseql_asgi._schema import read_schema
 from fraiseql_asgi.config import EventBusConfig, Limits, as_bus_config
 from fraiseql_asgi.errors import ClosedError, DuplicateSubscription, UnknownSubscription
+from fraiseql_asgi.security import Security
 from fraiseql_asgi.subscription import check_names, check_returns, make_resolver
 from fraiseql_asgi.types import Metrics, Returns
 
@@ -32,9 +34,12 @@ class SubscriptionExecutor:
     Args:
         config: the bus: a URL, an `EventBusConfig`, an `EventBus`; None is
             `memory://`.
+        schema: what documents are checked against, as a manager takes it;
+            None: nothing.
+        security: who may see what, as a manager takes it.
 
     Raises:
-        ConfigError: no such bus.
+        ConfigError: no such bus; the schema or the policy cannot work.
 
     Example:
         >>> executor = SubscriptionExecutor()
@@ -49,8 +54,20 @@ class SubscriptionExecutor:
         >>> executor.close()
     """
 
-    def __init__(self, config: str | EventBusConfig | EventBus | None = None) -> None:
-        runtime = Runtime(as_bus_config("memory://" if config is None else config), limits=Limits())
+    def __init__(
+        self,
+        config: str | EventBusConfig | EventBus | None = None,
+        *,
+        schema: object = None,
+        security: Security | None = None,
+    ) -> None:
+        runtime = Runtime(
+            as_bus_config("memory://" if config is None else config),
+            limits=Limits(),
+            schema=read_schema(schema),
+            serve_undeclared=True,
+            security=security,
+        )
         self._set_up(runtime)
         runtime.start()
 
@@ -86,6 +103,8 @@ class SubscriptionExecutor:
         resolver_fn: Callable[..., Any] | None = None,
         channels: Iterable[str] | None = None,
         returns: Returns = "field",
+        *,
+        security: SecurityContext | None = None,
     ) -> None:
         """Start a subscription; what is published from now on reaches it.
 
@@ -105,8 +124,11 @@ class SubscriptionExecutor:
             channels: where it listens; None: the root field's name.
             returns: "field": `resolver_fn` returns the root field's value.
                 "data": the object that holds it under the field's name.
+            security: who it is for, in full; None: just `user_id` and
+                `tenant_id`, which otherwise must be None or the same.
 
         Raises:
+            SecurityError: the policy refuses it.
             DuplicateSubscription: the id is in use.
             GraphQLSyntaxError: the document is not GraphQL.
             GraphQLValidationError: it may not be executed, or the variables
@@ -127,7 +149,7 @@ class SubscriptionExecutor:
             resolver_fn,
             channels,
             returns,
-            None,
+            security,
         )
 
     def _register(

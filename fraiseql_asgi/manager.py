@@ -24,6 +24,7 @@ from fraiseql_asgi.errors import ClosedError, ConfigError, FraiseQLError, Publis
 from fraiseql_asgi.execute import make_handler
 from fraiseql_asgi.executor import SubscriptionExecutor, has_envelope, make_event
 from fraiseql_asgi.persisted import PersistedSetting, load_persisted
+from fraiseql_asgi.security import Security
 from fraiseql_asgi.subscription import Declaring, Field
 from fraiseql_asgi.types import Metrics, Receive, Returns, Scope, Send
 
@@ -66,6 +67,7 @@ class SubscriptionManager(Declaring):
         introspection: answer queries that ask for the schema, and nothing else,
             from `schema` (which takes the extra `introspection`). False: refuse
             all that ask for it.
+        security: who may see what, for all transports and the executor.
         limits: what clients, events and documents may use.
         path: answer here only, `"/graphql"`; None: wherever it is asked.
         debug: tell clients the text of exceptions.
@@ -98,6 +100,7 @@ class SubscriptionManager(Declaring):
         persisted: PersistedSetting | None = None,
         only_persisted: bool = False,
         introspection: bool = True,
+        security: Security | None = None,
         limits: Limits | None = None,
         path: str | None = None,
         debug: bool = False,
@@ -122,6 +125,7 @@ class SubscriptionManager(Declaring):
             introspection=bool(introspection),
             schema=read_schema(schema),
             serve_undeclared=bool(serve_undeclared),
+            security=security,
         )
         self._executor = SubscriptionExecutor._of(self._runtime)
         self._apps: list[ASGIApp] = []

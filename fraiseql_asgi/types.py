@@ -144,6 +144,17 @@ class Metrics(TypedDict):
     security_tenant_denied_unclear: int
     security_federation_denied: int
     security_expired_denied: int
+    #: Subscriptions it refused: the context has expired, lacks the role for a
+    #: field, or does not name it; a type belongs to a subgraph out of reach; a
+    #: scoped value is not the context's own, or missing. And those it let in
+    #: with fields masked.
+    security_expired_refused: int
+    security_rbac_refused_role: int
+    security_rbac_refused_field: int
+    security_rbac_masked: int
+    security_federation_refused: int
+    security_scope_refused_foreign: int
+    security_scope_refused_missing: int
     #: Queries and mutations given to `execute_handler`, and those that ended in
     #: an `error` message.
     execute_calls: int

@@ -26,6 +26,8 @@ fq_status_str(fq_status status)
         return "timed out";
     case FQ_ERR_CLOSED:
         return "closed";
+    case FQ_ERR_FORBIDDEN:
+        return "not allowed";
     case FQ_ERR_SYSTEM:
         return "refused by the operating system";
     case FQ_ERR_FATAL:

@@ -9,6 +9,7 @@
 #include "engine/caller.h"
 #include "engine/dispatch.h"
 #include "engine/internal.h"
+#include "json/reader.h"
 
 fq_status
 fq_engine_new(const fq_engine_limits *limits, fq_metrics *metrics,
@@ -66,19 +67,52 @@ fq_engine_free(fq_engine *engine)
     engine_free_fields(engine);
     if (engine->plans != NULL)
         fq_plan_cache_free(engine->plans);
+    fq_policy_free(engine->policy);
+    fq_json_free(engine->policy_text);
     fq_schema_unref(engine->schema);
     fq_free(engine);
 }
 
-void
-fq_engine_steal_schema(fq_engine *engine, fq_schema *schema,
-                       bool serve_undeclared)
+fq_status
+fq_engine_steal_policy(fq_engine *engine, yyjson_doc *text, fq_error *error)
 {
+    fq_policy *policy = NULL;
+    fq_status status = FQ_OK;
+    if (text != NULL)
+        status = fq_policy_new(yyjson_doc_get_root(text), engine->schema,
+                               &policy, error);
+    if (status != FQ_OK) {
+        fq_json_free(text);
+        return status;
+    }
+    fq_policy_free(engine->policy);
+    fq_json_free(engine->policy_text);
+    engine->policy = policy;
+    engine->policy_text = text;
+    return FQ_OK;
+}
+
+fq_status
+fq_engine_steal_schema(fq_engine *engine, fq_schema *schema,
+                       bool serve_undeclared, fq_error *error)
+{
+    fq_policy *policy = NULL;
+    fq_status status = FQ_OK;
+    if (engine->policy_text != NULL)
+        status = fq_policy_new(yyjson_doc_get_root(engine->policy_text),
+                               schema, &policy, error);
+    if (status != FQ_OK) {
+        fq_schema_unref(schema);
+        return status;
+    }
+    fq_policy_free(engine->policy);
+    engine->policy = policy;
     fq_schema_unref(engine->schema);
     engine->schema = schema;
     FQ_METRIC_SET(engine->metrics, schema_bytes,
                   schema != NULL ? fq_schema_n_bytes(schema) : 0);
     engine->serve_undeclared = serve_undeclared;
+    return FQ_OK;
 }
 
 fq_status

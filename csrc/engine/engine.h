@@ -178,13 +178,20 @@ fq_engine_new(const fq_engine_limits *limits, fq_metrics *metrics,
 void
 fq_engine_free(fq_engine *engine);
 
-/* From now on documents are checked against |schema|, which is stolen; NULL:
- * none. Subscriptions keep the one they were started with. Its fields that
- * nobody declared are served with the defaults if |serve_undeclared|, else
- * refused. */
-void
+/* From now on documents are checked against |schema|, which is stolen in any
+ * case; NULL: none. Subscriptions keep the one they were started with. Its
+ * fields that nobody declared are served with the defaults if
+ * |serve_undeclared|, else refused. Errors, and nothing has changed: those of
+ * fq_policy_new() (the policy is compiled anew), FQ_ERR_NOMEM. */
+fq_status
 fq_engine_steal_schema(fq_engine *engine, fq_schema *schema,
-                       bool serve_undeclared);
+                       bool serve_undeclared, fq_error *error);
+
+/* From now on who subscribes is judged by the policy |text|, which is stolen
+ * in any case; NULL: by none. Live subscriptions keep what they were judged
+ * by. Errors, and nothing has changed: those of fq_policy_new(). */
+fq_status
+fq_engine_steal_policy(fq_engine *engine, yyjson_doc *text, fq_error *error);
 
 /* Declares a field; *field is copied. It holds for subscriptions made later.
  * Errors: FQ_ERR_EXISTS, FQ_ERR_LIMIT (channels), FQ_ERR_NOMEM. */
@@ -204,7 +211,8 @@ fq_engine_plan(fq_engine *engine, const fq_subscribe_args *args,
  * source is asked for its first value before the return (through
  * sink->ops->call, after *psub is set); should that end the subscription,
  * *psub is NULL with FQ_OK. Errors: FQ_ERR_SYNTAX, FQ_ERR_INVALID (also: not a
- * subscription; unknown field while fields are declared), FQ_ERR_LIMIT:
+ * subscription; unknown field while fields are declared), FQ_ERR_FORBIDDEN,
+ * FQ_ERR_LIMIT:
  * |errors| is the payload of an `error` message. *prequest_error is true when
  * the variables or the root field's arguments were refused: then |errors| belongs in a `next` without data,
  * followed by `complete`. With FQ_ERR_NOMEM |errors| may be empty. */

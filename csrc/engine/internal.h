@@ -18,7 +18,8 @@ struct fq_engine {
     fq_plan_cache *plans;
     fq_schema *schema;     /* one reference; NULL: none */
     bool serve_undeclared; /* its fields that are not in |fields| */
-    fq_policy *policy;     /* NULL: none */
+    fq_policy *policy;     /* for |schema|; NULL: none */
+    yyjson_doc *policy_text; /* what it is compiled from; likewise */
     fq_map fields;         /* name -> fq_field, the name inside the field */
     fq_registry registry;
     fq_predicate_index predicates; /* the channels and who is on them */

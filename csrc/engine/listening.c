@@ -24,7 +24,8 @@ listening_refuse(const fq_listening_request *request,
 {
     fq_str name = request->spec->name;
     fq_gql_error *error;
-    if (part != NULL && part->kind != FQ_CHANNEL_ARGUMENT)
+    bool is_context = part != NULL && part->kind != FQ_CHANNEL_ARGUMENT;
+    if (is_context)
         error = fq_gql_errors_add(errors, "FORBIDDEN",
                                   "Not allowed to subscribe to field "
                                   "\"%.*s\".",
@@ -44,7 +45,7 @@ listening_refuse(const fq_listening_request *request,
         return FQ_ERR_NOMEM;
     fq_gql_error_locate(errors, error, fq_plan_source(request->plan),
                         fq_plan_root_start(request->plan));
-    return FQ_ERR_INVALID;
+    return is_context ? FQ_ERR_FORBIDDEN : FQ_ERR_INVALID;
 }
 
 /* The arguments as a tree, if some template asks for one. */

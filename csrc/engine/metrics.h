@@ -110,6 +110,13 @@ typedef enum fq_end_reason {
     X(security_tenant_denied_unclear, "events whose tenant is unclear")       \
     X(security_federation_denied, "events of a subgraph out of reach")        \
     X(security_expired_denied, "events after the end of a context")           \
+    X(security_expired_refused, "subscriptions of a context that has ended")  \
+    X(security_rbac_refused_role, "of one that lacks a role for a field")     \
+    X(security_rbac_refused_field, "to fields that a context does not name")  \
+    X(security_rbac_masked, "that see a field as null for want of a role")    \
+    X(security_federation_refused, "to types of a subgraph out of reach")     \
+    X(security_scope_refused_foreign, "with a value not the context's own")   \
+    X(security_scope_refused_missing, "without a value that must be there")   \
     X(execute_calls, "queries and mutations handed to Python")                \
     X(execute_errors, "of these, ended by an `error` message")                \
     X(channels_active, "channels somebody listens on")                        \

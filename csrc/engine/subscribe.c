@@ -15,7 +15,8 @@
 #include "engine/engine.h"
 #include "engine/internal.h"
 #include "engine/listening.h"
-#include "engine/security/context.h"
+#include "engine/security/security.h"
+#include "json/reader.h"
 
 /* Adds an error to what the client is told. */
 #define SUBSCRIBE_REFUSE(errors, status, code, ...)                           \
@@ -42,6 +43,8 @@ subscribe_count_refusal(fq_engine *engine, fq_status status,
         offset = by_limit[limit];
     else if (status == FQ_ERR_SYNTAX)
         offset = offsetof(fq_metrics, refused_syntax);
+    else if (status == FQ_ERR_FORBIDDEN)
+        offset = offsetof(fq_metrics, refused_forbidden);
     else if (status != FQ_ERR_INVALID)
         return;
     else if (is_request_error)
@@ -118,6 +121,22 @@ subscribe_specify(const fq_engine *engine, const fq_plan *plan,
     return FQ_OK;
 }
 
+/* What was worked out of a request that is let in, on its way into the
+ * subscription. */
+typedef struct fq_admission {
+    fq_binding binding;
+    fq_sub_security security;
+    fq_sub_filter filter;
+} fq_admission;
+
+static void
+admission_fini(fq_admission *admission)
+{
+    fq_binding_fini(&admission->binding);
+    fq_sub_security_fini(&admission->security);
+    fq_sub_filter_fini(&admission->filter);
+}
+
 /* Frees what |sub| holds but for its place in registry and sink, and lets its
  * events go last: whoever waits for them may do anything. */
 static void
@@ -137,6 +156,7 @@ subscribe_free(fq_engine *engine, fq_sub *sub)
     fq_rcbuf_unref(sub->conflate_path);
     fq_rcbuf_unref(sub->next_key);
     fq_security_context_unref(sub->context);
+    fq_sub_security_fini(&sub->security);
     fq_user_table_leave(&engine->users, sub->user, FQ_USER_SUBS);
     fq_free(sub);
     if (called_for != NULL)
@@ -162,13 +182,12 @@ subscribe_enter_user(fq_engine *engine, const fq_subscribe_args *args,
                             max);
 }
 
-/* Makes a subscription and enters it everywhere. |binding| and |filter| are
- * stolen on FQ_OK only, |user| in any case. */
+/* Makes a subscription and enters it everywhere. |into| is emptied on FQ_OK
+ * only, |user| stolen in any case. */
 static fq_status
 subscribe_add(fq_engine *engine, fq_sink *sink, const fq_subscribe_args *args,
               const fq_field *spec, const fq_listening *listening,
-              fq_user *user, fq_binding *binding, fq_sub_filter *filter,
-              fq_sub **psub)
+              fq_user *user, fq_admission *into, fq_sub **psub)
 {
     *psub = NULL;
     fq_sub *sub = fq_alloc_zero(
@@ -192,8 +211,6 @@ subscribe_add(fq_engine *engine, fq_sink *sink, const fq_subscribe_args *args,
     sub->created_at_ns = args->now_ns;
     if (args->context != NULL)
         sub->context = fq_security_context_ref(args->context);
-    sub->security.expires_at_ns = fq_security_expires_at_ns(
-        args->context, args->now_ns, args->wall_ns);
     fq_status status = FQ_OK;
     if (args->operation_name.ptr != NULL)
         status = fq_rcbuf_new(args->operation_name, &sub->operation_name);
@@ -205,10 +222,10 @@ subscribe_add(fq_engine *engine, fq_sink *sink, const fq_subscribe_args *args,
         subscribe_free(engine, sub);
         return status;
     }
-    sub->binding = *binding;
-    *binding = (fq_binding){0};
-    sub->filter = *filter;
-    *filter = (fq_sub_filter){0};
+    sub->binding = into->binding;
+    sub->filter = into->filter;
+    sub->security = into->security;
+    *into = (fq_admission){0};
     fq_list_push_back(&sink->subs, &sub->sink_node);
     *psub = sub;
     return FQ_OK;
@@ -251,14 +268,39 @@ subscribe_find_listening(fq_engine *engine, const fq_subscribe_args *args,
     return fq_listening_init(listening, engine, &request, errors);
 }
 
+/* Judges and binds: what is hidden is no part of the variant, and only values
+ * that were coerced can be judged. */
+static fq_status
+subscribe_authorise(const fq_security_request *request, fq_admission *into,
+                    fq_gql_errors *errors, bool *prequest_error)
+{
+    const fq_field_mask *hidden;
+    fq_status status = fq_security_admit(request, &hidden, errors);
+    if (status != FQ_OK)
+        return status;
+    /* A mask that hides nothing of the plan would only keep it from being
+     * shared. */
+    fq_plan_selection selection;
+    bool is_masked = fq_plan_selects(request->plan, hidden, &selection);
+    status = fq_plan_bind(request->plan, request->variables,
+                          is_masked ? hidden : NULL, &into->binding, errors);
+    fq_field_mask_unref(hidden);
+    *prequest_error = status == FQ_ERR_INVALID;
+    if (status == FQ_OK)
+        status = fq_security_bind(request, &into->binding, &into->security,
+                                  errors);
+    if (status == FQ_OK && is_masked)
+        FQ_METRIC_ADD(request->metrics, security_rbac_masked, 1);
+    return status;
+}
+
 /* From the document to a subscription that hears events. */
 static fq_status
 subscribe_run(fq_engine *engine, fq_sink *sink, const fq_subscribe_args *args,
               fq_sub **psub, fq_gql_errors *errors, bool *prequest_error)
 {
-    fq_binding binding = {0};
+    fq_admission admission = {0};
     fq_listening listening = {.n_names = 0};
-    fq_sub_filter filter = {0};
     fq_field spec = {0};
     fq_plan *plan = args->plan;
     fq_status status = FQ_OK;
@@ -276,15 +318,27 @@ subscribe_run(fq_engine *engine, fq_sink *sink, const fq_subscribe_args *args,
     }
     status = subscribe_specify(engine, plan, args, &spec, errors);
     if (status == FQ_OK) {
-        status = fq_plan_bind(plan, args->variables, NULL, &binding, errors);
-        *prequest_error = status == FQ_ERR_INVALID;
+        fq_security_request request = {
+            .policy = engine->policy,
+            .plan = plan,
+            .context = args->context,
+            .variables = args->variables,
+            .is_public = spec.is_public,
+            .now_ns = args->now_ns,
+            .wall_ns = args->wall_ns,
+            .metrics = engine->metrics,
+        };
+        status = subscribe_authorise(&request, &admission, errors,
+                                     prequest_error);
     }
     if (status == FQ_OK)
-        status = fq_sub_filter_init(&filter, &spec, &binding, args->context,
-                                    errors);
+        status = fq_sub_filter_init(&admission.filter, &spec,
+                                    &admission.binding, args->context, errors);
     if (status == FQ_OK)
-        status = subscribe_find_listening(engine, args, &spec, &binding,
-                                          &filter, &listening, errors);
+        status = subscribe_find_listening(engine, args, &spec,
+                                          &admission.binding,
+                                          &admission.filter, &listening,
+                                          errors);
     if (status != FQ_OK) {
         subscribe_count_refusal(engine, status, FQ_LIMIT_NONE,
                                 *prequest_error);
@@ -294,11 +348,10 @@ subscribe_run(fq_engine *engine, fq_sink *sink, const fq_subscribe_args *args,
     status = subscribe_enter_user(engine, args, &user, errors);
     if (status == FQ_OK)
         status = subscribe_add(engine, sink, args, &spec, &listening, user,
-                               &binding, &filter, psub);
+                               &admission, psub);
 out:
-    fq_sub_filter_fini(&filter);
+    admission_fini(&admission);
     fq_listening_fini(&listening);
-    fq_binding_fini(&binding);
     fq_plan_unref(plan);
     return status;
 }
@@ -318,7 +371,10 @@ subscribe_n_bytes(const fq_sub *sub)
            + sizeof(fq_registry_slot) + rcbuf_n_bytes(sub->operation_name)
            + rcbuf_n_bytes(sub->binding.variables)
            + rcbuf_n_bytes(sub->binding.args)
-           + fq_sub_filter_n_bytes(&sub->filter);
+           + fq_sub_filter_n_bytes(&sub->filter)
+           + (sub->security.row != NULL
+                  ? fq_filter_bound_n_bytes(sub->security.row)
+                  : 0);
 }
 
 fq_status
@@ -346,25 +402,69 @@ fq_engine_subscribe(fq_engine *engine, fq_sink *sink,
     return FQ_OK;
 }
 
-fq_status
-fq_engine_renew(fq_engine *engine, fq_sub *sub, fq_security_context *context,
-                uint64_t now_ns, uint64_t wall_ns, fq_gql_errors *errors)
-{
-    (void)engine;
-    (void)errors;
-    fq_security_context_ref(context);
-    fq_security_context_unref(sub->context);
-    sub->context = context;
-    sub->security.expires_at_ns = fq_security_expires_at_ns(context, now_ns,
-                                                            wall_ns);
-    return FQ_OK;
-}
-
 void
 fq_engine_hold_bytes(fq_engine *engine, fq_sub *sub, size_t n_bytes)
 {
     sub->n_bytes += n_bytes;
     FQ_METRIC_ADD(engine->metrics, subscriptions_bytes, n_bytes);
+}
+
+/* Whether channels or filter of |sub| may have been made of a context that
+ * says other things than |context|. */
+static bool
+subscribe_depends(const fq_engine *engine, const fq_sub *sub,
+                  const fq_security_context *context)
+{
+    if (sub->context == NULL)
+        return true;
+    const fq_plan *plan = fq_plan_variant_plan(sub->binding.variant);
+    const fq_field *declared = fq_map_get(&engine->fields,
+                                          fq_plan_root_name(plan));
+    return declared != NULL
+           && (declared->has_templates || declared->where != NULL)
+           && !fq_security_context_is_same_party(sub->context, context);
+}
+
+fq_status
+fq_engine_renew(fq_engine *engine, fq_sub *sub, fq_security_context *context,
+                uint64_t now_ns, uint64_t wall_ns, fq_gql_errors *errors)
+{
+    if (subscribe_depends(engine, sub, context))
+        return SUBSCRIBE_REFUSE(errors, FQ_ERR_FORBIDDEN, "FORBIDDEN",
+                                "The authorization says other things than "
+                                "before; subscribe again.");
+    yyjson_doc *variables;
+    fq_status status = fq_json_read(fq_rcbuf_str(sub->binding.variables),
+                                    FQ_JSON_LONE_SURROGATES, &variables, NULL);
+    if (status != FQ_OK)
+        return status;
+    fq_security_request request = {
+        .policy = engine->policy,
+        .plan = fq_plan_variant_plan(sub->binding.variant),
+        .context = context,
+        .variables = yyjson_doc_get_root(variables),
+        .is_public = sub->security.is_public,
+        .now_ns = now_ns,
+        .wall_ns = wall_ns,
+        .metrics = engine->metrics,
+    };
+    fq_admission admission = {0};
+    bool is_request_error;
+    status = subscribe_authorise(&request, &admission, errors,
+                                 &is_request_error);
+    fq_json_free(variables);
+    if (status != FQ_OK) {
+        admission_fini(&admission);
+        return status;
+    }
+    fq_binding_fini(&sub->binding);
+    sub->binding = admission.binding;
+    fq_sub_security_fini(&sub->security);
+    sub->security = admission.security;
+    fq_security_context_ref(context);
+    fq_security_context_unref(sub->context);
+    sub->context = context;
+    return FQ_OK;
 }
 
 void

@@ -122,6 +122,45 @@ typedef struct fq_plan_type {
 fq_status
 fq_plan_types(fq_plan *plan, const fq_plan_type **ptypes, size_t *pn_types);
 
+/* The schema, or NULL, and nodes of the document. They live as long as the
+ * plan. */
+fq_schema *
+fq_plan_schema(const fq_plan *plan);
+const fq_ast_operation *
+fq_plan_operation(const fq_plan *plan);
+const fq_ast_field *
+fq_plan_root(const fq_plan *plan);
+
+typedef enum fq_plan_visit {
+    FQ_VISIT_ON,   /* go on, into its selection first */
+    FQ_VISIT_SKIP, /* go on, but not into its selection */
+    FQ_VISIT_STOP,
+} fq_plan_visit;
+
+/* |parent| is the composite type that |field| is selected on; NULL without a
+ * schema. */
+typedef fq_plan_visit (*fq_plan_field_cb)(void *arg, const fq_type *parent,
+                                          const fq_ast_field *field);
+
+/* Shows |cb| every field node that the operation of a validated plan reaches:
+ * those of the operation, then those of each of its fragments, once, wherever
+ * it is spread. Returns true if |cb| has stopped it. */
+bool
+fq_plan_each_field(const fq_plan *plan, fq_plan_field_cb cb, void *arg);
+
+/* |args| are the coerced arguments of |field|, an object, valid during the
+ * call; NULL: they cannot be coerced. */
+typedef fq_status (*fq_plan_args_cb)(void *arg, const fq_ast_field *field,
+                                     yyjson_val *args);
+
+/* Shows |cb| the root field of a validated plan and every other field node
+ * that is given arguments, or with a schema has some, with what |variables|,
+ * which were good for fq_plan_bind(), and defaults make of them. Ends with the
+ * first status that is not FQ_OK. Errors: that, FQ_ERR_NOMEM. */
+fq_status
+fq_plan_each_args(fq_plan *plan, yyjson_val *variables, fq_plan_args_cb cb,
+                  void *arg);
+
 /* Bytes held by the plan and its variants, for metrics. */
 size_t
 fq_plan_n_bytes(const fq_plan *plan);

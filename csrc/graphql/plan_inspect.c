@@ -6,45 +6,45 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
+#include "graphql/arguments.h"
 #include "graphql/plan_internal.h"
-
-/* Called for |field| of a set on |parent|; true ends the walk. */
-typedef bool (*fq_visit_cb)(void *arg, const fq_type *parent,
-                            const fq_ast_field *field);
+#include "graphql/variables.h"
+#include "json/reader.h"
 
 /* The fields of |set|, outer ones first, without those of spreads. Validation
  * has bounded the recursion. */
 static bool
-visit_set(const fq_ast_selection_set *set, fq_visit_cb visit_cb, void *arg)
+visit_set(const fq_ast_selection_set *set, fq_plan_field_cb cb, void *arg)
 {
     FQ_AST_FOREACH(node, &set->selections)
     {
         const fq_ast_selection_set *inner = NULL;
         if (node->kind == FQ_AST_FIELD) {
             const fq_ast_field *field = (const fq_ast_field *)node;
-            if (visit_cb(arg, set->parent_type, field))
+            fq_plan_visit visit = cb(arg, set->parent_type, field);
+            if (visit == FQ_VISIT_STOP)
                 return true;
-            inner = field->selection_set;
+            if (visit == FQ_VISIT_ON)
+                inner = field->selection_set;
         } else if (node->kind == FQ_AST_INLINE_FRAGMENT) {
             inner = ((const fq_ast_inline_fragment *)node)->selection_set;
         }
-        if (inner != NULL && visit_set(inner, visit_cb, arg))
+        if (inner != NULL && visit_set(inner, cb, arg))
             return true;
     }
     return false;
 }
 
-/* The fields of the operation, then of each fragment it reaches. */
-static bool
-visit_plan(const fq_plan *plan, fq_visit_cb visit_cb, void *arg)
+bool
+fq_plan_each_field(const fq_plan *plan, fq_plan_field_cb cb, void *arg)
 {
-    FQ_CHECK(plan->root != NULL && plan->schema != NULL);
-    if (visit_set(plan->operation->selection_set, visit_cb, arg))
+    FQ_CHECK(plan->root != NULL);
+    if (visit_set(plan->operation->selection_set, cb, arg))
         return true;
     for (const fq_ast_fragment *fragment = plan->document.fragments;
          fragment != NULL; fragment = fragment->next_def)
         if (plan->fragments[fragment->index].is_known
-            && visit_set(fragment->selection_set, visit_cb, arg))
+            && visit_set(fragment->selection_set, cb, arg))
             return true;
     return false;
 }
@@ -66,15 +66,15 @@ set_selection(fq_plan_selection *selection, const fq_ast_field *field,
     };
 }
 
-static bool
+static fq_plan_visit
 select_visit(void *arg, const fq_type *parent, const fq_ast_field *field)
 {
     const fq_select_search *search = arg;
     fq_field_coordinate coordinate;
     if (!fq_field_mask_meets(search->mask, parent, field->name, &coordinate))
-        return false;
+        return FQ_VISIT_ON;
     set_selection(search->found, field, coordinate);
-    return true;
+    return FQ_VISIT_STOP;
 }
 
 bool
@@ -94,7 +94,7 @@ fq_plan_selects(const fq_plan *plan, const fq_field_mask *mask,
         return true;
     }
     fq_select_search search = {.mask = mask, .found = pselection};
-    return visit_plan(plan, select_visit, &search);
+    return fq_plan_each_field(plan, select_visit, &search);
 }
 
 /* Types while they are being collected. */
@@ -130,19 +130,19 @@ list_type(fq_type_list *list, const fq_type *type, size_t start,
     *place = (uint32_t)list->n_items;
 }
 
-static bool
+static fq_plan_visit
 type_visit(void *arg, const fq_type *parent, const fq_ast_field *field)
 {
     fq_type_list *list = arg;
     (void)parent;
     const fq_type *type = field->def->type->named;
     if (!fq_type_is_composite(type) || type->is_builtin)
-        return false;
+        return FQ_VISIT_ON;
     bool is_object = type->kind == FQ_TYPE_OBJECT;
     list_type(list, type, field->node.start, is_object);
     for (uint32_t i = 0; i < type->n_possible_types && !list->failed; i++)
         list_type(list, type->possible_types[i], field->node.start, false);
-    return list->failed;
+    return list->failed ? FQ_VISIT_STOP : FQ_VISIT_ON;
 }
 
 /* Moves |list| to the plan, in its exact size. */
@@ -168,7 +168,7 @@ fq_plan_types(fq_plan *plan, const fq_plan_type **ptypes, size_t *pn_types)
         fq_type_list list = {
             .places = fq_alloc_zero(plan->schema->n_types * sizeof(uint32_t)),
         };
-        if (list.places == NULL || visit_plan(plan, type_visit, &list))
+        if (list.places == NULL || fq_plan_each_field(plan, type_visit, &list))
             status = FQ_ERR_NOMEM;
         else
             status = keep_types(plan, &list);
@@ -178,4 +178,117 @@ fq_plan_types(fq_plan *plan, const fq_plan_type **ptypes, size_t *pn_types)
     *ptypes = plan->types;
     *pn_types = plan->n_types;
     return status;
+}
+
+fq_schema *
+fq_plan_schema(const fq_plan *plan)
+{
+    return plan->schema;
+}
+
+const fq_ast_operation *
+fq_plan_operation(const fq_plan *plan)
+{
+    return plan->operation;
+}
+
+const fq_ast_field *
+fq_plan_root(const fq_plan *plan)
+{
+    return plan->root;
+}
+
+/* Arguments on their way to a callback. */
+typedef struct fq_args_walk {
+    const fq_plan *plan;
+    const fq_variable_values *values;
+    fq_variable_states states;
+    fq_plan_args_cb cb;
+    void *arg;
+    fq_buf buf; /* for the JSON of one field's */
+    fq_status status;
+} fq_args_walk;
+
+/* The coerced arguments of |field| into walk->buf. Errors: FQ_ERR_INVALID,
+ * FQ_ERR_LIMIT, FQ_ERR_NOMEM. */
+static fq_status
+write_args(fq_args_walk *walk, const fq_ast_field *field)
+{
+    const fq_plan *plan = walk->plan;
+    fq_buf_clear(&walk->buf);
+    if (field->def == NULL) {
+        fq_variables_fold(&plan->variables, walk->values, &field->arguments,
+                          &walk->buf);
+        return fq_buf_status(&walk->buf);
+    }
+    fq_argument_fault fault;
+    fq_status status = fq_arguments_check(field->def->args, field->def->n_args,
+                                          &field->arguments, &field->node,
+                                          &walk->states, &fault);
+    fq_buf_fini(&fault.message);
+    if (status != FQ_OK)
+        return status;
+    fq_arguments_write(field->def->args, field->def->n_args, &field->arguments,
+                       &plan->variables, walk->values, &walk->buf);
+    return fq_buf_status(&walk->buf);
+}
+
+static fq_plan_visit
+args_visit(void *arg, const fq_type *parent, const fq_ast_field *field)
+{
+    fq_args_walk *walk = arg;
+    (void)parent;
+    bool has_args = field->arguments.n_items > 0
+                    || (field->def != NULL && field->def->n_args > 0);
+    if (!has_args && field != walk->plan->root)
+        return FQ_VISIT_ON;
+    yyjson_doc *doc = NULL;
+    walk->status = write_args(walk, field);
+    if (walk->status == FQ_OK)
+        walk->status = fq_json_read(fq_buf_str(&walk->buf),
+                                    FQ_JSON_LONE_SURROGATES, &doc, NULL);
+    if (walk->status != FQ_ERR_NOMEM)
+        walk->status = walk->cb(walk->arg, field, yyjson_doc_get_root(doc));
+    fq_json_free(doc);
+    return walk->status == FQ_OK ? FQ_VISIT_ON : FQ_VISIT_STOP;
+}
+
+/* The states of all variables, of |values|. */
+static fq_status
+take_states(const fq_plan *plan, const fq_variable_values *values,
+            fq_variable_states *states)
+{
+    size_t n_words = fq_variable_states_n_words(&plan->variables);
+    states->table = &plan->variables;
+    states->words = fq_alloc_zero((n_words + 1) * sizeof(uint64_t));
+    if (states->words == NULL)
+        return FQ_ERR_NOMEM;
+    for (uint32_t i = 0; i < plan->variables.n_items; i++)
+        states->words[i / 32] |= (uint64_t)fq_variable_values_state(values, i)
+                                 << (i % 32 * 2);
+    return FQ_OK;
+}
+
+fq_status
+fq_plan_each_args(fq_plan *plan, yyjson_val *variables, fq_plan_args_cb cb,
+                  void *arg)
+{
+    fq_variable_values values;
+    fq_gql_errors errors;
+    fq_gql_errors_init(&errors);
+    fq_args_walk walk = {
+        .plan = plan, .values = &values, .cb = cb, .arg = arg};
+    fq_buf_init(&walk.buf);
+    walk.buf.max = FQ_VARIABLES_MAX;
+    walk.status = fq_variables_coerce(&plan->variables, variables, &values,
+                                      &errors);
+    if (walk.status == FQ_OK)
+        walk.status = take_states(plan, &values, &walk.states);
+    if (walk.status == FQ_OK)
+        fq_plan_each_field(plan, args_visit, &walk);
+    fq_free(walk.states.words);
+    fq_buf_fini(&walk.buf);
+    fq_variable_values_fini(&values);
+    fq_gql_errors_fini(&errors);
+    return walk.status;
 }

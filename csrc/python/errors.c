@@ -33,6 +33,7 @@ static const struct errors_row {
     ROW(FQ_ERR_TIMEOUT, CLASS(PublishTimeout), CLASS(SubscriptionError)),
     ROW(FQ_ERR_CLOSED, CLASS(ClosedError), CLASS(ClosedError)),
     ROW(FQ_ERR_SYSTEM, CLASS(BusError), CLASS(BusError)),
+    ROW(FQ_ERR_FORBIDDEN, CLASS(SecurityError), CLASS(SecurityError)),
     ROW(FQ_ERR_AGAIN, CLASS(FraiseQLError), CLASS(FraiseQLError)),
 };
 

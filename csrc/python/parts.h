@@ -33,6 +33,7 @@
     X(source)                                                                 \
     X(service_object)                                                         \
     X(service_schema)                                                         \
+    X(service_security)                                                       \
     X(channel_functions)                                                      \
     X(feed)
 

@@ -263,10 +263,10 @@ read_dict(PyObject *dict, PyObject **values)
     Py_ssize_t pos = 0;
     while (PyDict_Next(dict, &pos, &name, &value)) {
         size_t i = 0;
-        while (i < N_ARGS
-               && !(PyUnicode_Check(name)
-                    && PyUnicode_CompareWithASCIIString(name, arg_names[i])
-                           == 0))
+        while (
+            i < N_ARGS
+            && !(PyUnicode_Check(name)
+                 && PyUnicode_CompareWithASCIIString(name, arg_names[i]) == 0))
             i++;
         if (i == N_ARGS) {
             PyErr_Format(PyExc_TypeError,
@@ -316,9 +316,9 @@ context_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     static char *names[] = {"user_id",    "tenant_id",  "roles", "claims",
                             "boundaries", "expires_at", NULL};
     PyObject *values[N_ARGS] = {NULL};
-    if (!PyArg_ParseTupleAndKeywords(
-            args, kwargs, "O|OOOOO:SecurityContext", names, &values[0],
-            &values[1], &values[2], &values[3], &values[4], &values[5]))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|OOOOO:SecurityContext",
+                                     names, &values[0], &values[1], &values[2],
+                                     &values[3], &values[4], &values[5]))
         return NULL;
     return make_object(type, values);
 }
@@ -334,10 +334,9 @@ context_with_rbac(PyObject *type, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"user_id", "tenant_id", "requested_fields", NULL};
     PyObject *values[N_ARGS] = {NULL};
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOO:with_rbac", names,
-                                     &values[ARG_USER_ID],
-                                     &values[ARG_TENANT_ID],
-                                     &values[ARG_FIELDS]))
+    if (!PyArg_ParseTupleAndKeywords(
+            args, kwargs, "OOO:with_rbac", names, &values[ARG_USER_ID],
+            &values[ARG_TENANT_ID], &values[ARG_FIELDS]))
         return NULL;
     if (values[ARG_FIELDS] == Py_None) {
         PyErr_SetString(PyExc_TypeError,
@@ -507,10 +506,9 @@ context_repr(PyObject *self)
     PyObject *inner = comma == NULL ? NULL : PyUnicode_Join(comma, parts);
     Py_XDECREF(comma);
     if (inner != NULL)
-        text = PyUnicode_FromFormat("SecurityContext(%U%s)", inner,
-                                    CONTEXT(self)->claims == NULL
-                                        ? ""
-                                        : ", claims=<hidden>");
+        text = PyUnicode_FromFormat(
+            "SecurityContext(%U%s)", inner,
+            CONTEXT(self)->claims == NULL ? "" : ", claims=<hidden>");
     Py_XDECREF(inner);
 out:
     Py_XDECREF(parts);

@@ -29,8 +29,18 @@ read_where(fq_state *state, PyObject *ir, declaration *declaration)
     return fq_filter_object_compile(state, ir, &declaration->field.where);
 }
 
+static int
+read_public(fq_state *state, PyObject *value, declaration *declaration)
+{
+    (void)state;
+    int is_public = PyObject_IsTrue(value);
+    declaration->field.is_public = is_public > 0;
+    return is_public < 0 ? -1 : 0;
+}
+
 static const setting_reader setting_readers[] = {
     {"where", read_where},
+    {"public", read_public},
     {NULL, NULL},
 };
 

@@ -717,6 +717,12 @@ PyDoc_STRVAR(
     "the running loop. `channels` is a tuple of names, or None: the root "
     "field's.");
 
+PyDoc_STRVAR(protect_doc,
+             "protect($self, policy, sdl, /)\n--\n\n"
+             "Judge who subscribes from now on by a policy, a dict as "
+             "security.py makes it; sdl\nis that of serve_schema or None. "
+             "ConfigError: it cannot work with that.");
+
 PyDoc_STRVAR(serve_schema_doc,
              "serve_schema($self, sdl, serve_undeclared, /)\n--\n\n"
              "Check documents against a schema from now on; serve what "
@@ -733,6 +739,8 @@ PyDoc_STRVAR(
     "dict of whatever else is declared of it, by name.");
 
 static PyMethodDef service_methods[] = {
+    {"protect", (PyCFunction)fq_service_object_protect, METH_VARARGS,
+     protect_doc},
     {"serve_schema", (PyCFunction)fq_service_object_serve_schema, METH_VARARGS,
      serve_schema_doc},
     {"field_add", (PyCFunction)fq_service_object_field_add, METH_VARARGS,

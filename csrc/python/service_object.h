@@ -60,6 +60,10 @@ fq_service_object_await(fq_state *state, fq_status status, fq_ticket *done);
 PyObject *
 fq_service_object_serve_schema(fq_service_object *self, PyObject *args);
 
+/* The method protect(policy, sdl), in service_security.c. */
+PyObject *
+fq_service_object_protect(fq_service_object *self, PyObject *args);
+
 /* "field" or "data". Returns 0, or -1 with a ValueError. */
 int
 fq_service_object_read_returns(PyObject *returns, fq_returns *preturns);

@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "json/reader.h"
 #include "reactor/service_state.h"
 
 static const fq_str text_anonymous = FQ_STR("anonymous");
@@ -59,9 +60,10 @@ typedef struct service_job {
         struct {
             fq_schema *schema; /* one reference, or NULL */
             bool serve_undeclared;
-        } schema;          /* set */
-        fq_rcbuf *channel; /* count */
-        fq_close close;    /* close */
+        } schema;           /* set */
+        yyjson_doc *policy; /* its text: policy */
+        fq_rcbuf *channel;  /* count */
+        fq_close close;     /* close */
     } u;
 } service_job;
 
@@ -408,12 +410,39 @@ static void
 run_schema(fq_job *job)
 {
     service_job *self = FQ_CONTAINER_OF(job, service_job, job);
+    fq_status status = FQ_OK;
     if (!self->service->is_closed)
-        fq_engine_steal_schema(self->service->engine, self->u.schema.schema,
-                               self->u.schema.serve_undeclared);
+        status = fq_engine_steal_schema(self->service->engine,
+                                        self->u.schema.schema,
+                                        self->u.schema.serve_undeclared, NULL);
     else
         fq_schema_unref(self->u.schema.schema);
-    finish_service_job(self, FQ_OK, NULL);
+    finish_service_job(self, status, NULL);
+}
+
+static void
+run_policy(fq_job *job)
+{
+    service_job *self = FQ_CONTAINER_OF(job, service_job, job);
+    fq_status status = FQ_ERR_CLOSED;
+    if (!self->service->is_closed)
+        status = fq_engine_steal_policy(self->service->engine, self->u.policy,
+                                        NULL);
+    else
+        fq_json_free(self->u.policy);
+    finish_service_job(self, status, NULL);
+}
+
+fq_status
+fq_service_steal_policy(fq_service *service, yyjson_doc *text, fq_ticket *done)
+{
+    service_job job = {
+        .job.run = run_policy, .service = service, .done = done};
+    job.u.policy = text;
+    fq_status status = post_service_job(&job);
+    if (status != FQ_OK)
+        fq_json_free(text);
+    return status;
 }
 
 fq_status

@@ -100,6 +100,13 @@ fq_status
 fq_service_steal_schema(fq_service *service, fq_schema *schema,
                         bool serve_undeclared);
 
+/* Judges all who subscribe from now on by the policy |text| (stolen, on every
+ * path), see fq_engine_steal_policy(). |done| (one more reference is taken) is
+ * completed with what that returns. Errors: FQ_ERR_CLOSED, FQ_ERR_NOMEM. */
+fq_status
+fq_service_steal_policy(fq_service *service, yyjson_doc *text,
+                        fq_ticket *done);
+
 /* Declares a field; it holds for all who subscribe later. |done| (one more
  * reference is taken; may be NULL) is completed with FQ_OK, FQ_ERR_EXISTS or
  * FQ_ERR_NOMEM. Errors: FQ_ERR_CLOSED, FQ_ERR_NOMEM. */

@@ -133,25 +133,69 @@ fq_security_context_unref(fq_security_context *context)
     fq_free(context);
 }
 
+static bool
+is_same_text(fq_str a, fq_str b)
+{
+    return (a.ptr == NULL) == (b.ptr == NULL) && fq_str_eq(a, b);
+}
+
+/* All but claims and expiry. */
+static bool
+is_same_name(const fq_security_context *a, const fq_security_context *b)
+{
+    return is_same_text(a->user_id, b->user_id)
+           && is_same_text(a->tenant_id, b->tenant_id)
+           && a->has_fields == b->has_fields
+           && fq_name_set_eq(&a->fields, &b->fields)
+           && fq_name_set_eq(&a->roles, &b->roles)
+           && fq_name_set_eq(&a->boundaries, &b->boundaries);
+}
+
 bool
 fq_security_context_eq(const fq_security_context *a,
                        const fq_security_context *b)
 {
     if (a == b)
         return true;
-    return (a->user_id.ptr == NULL) == (b->user_id.ptr == NULL)
-           && fq_str_eq(a->user_id, b->user_id)
-           && (a->tenant_id.ptr == NULL) == (b->tenant_id.ptr == NULL)
-           && fq_str_eq(a->tenant_id, b->tenant_id)
-           && a->expires_at_ms == b->expires_at_ms
-           && a->has_fields == b->has_fields
-           && fq_name_set_eq(&a->fields, &b->fields)
-           && fq_name_set_eq(&a->roles, &b->roles)
-           && fq_name_set_eq(&a->boundaries, &b->boundaries)
+    return is_same_name(a, b) && a->expires_at_ms == b->expires_at_ms
            && (a->claims == NULL) == (b->claims == NULL)
            && (a->claims == NULL
                || yyjson_equals(yyjson_doc_get_root(a->claims),
                                 yyjson_doc_get_root(b->claims)));
+}
+
+static bool
+is_of_token(fq_str name)
+{
+    return fq_str_eq(name, FQ_STR_LIT("iat"))
+           || fq_str_eq(name, FQ_STR_LIT("exp"))
+           || fq_str_eq(name, FQ_STR_LIT("nbf"))
+           || fq_str_eq(name, FQ_STR_LIT("jti"));
+}
+
+/* Whether |b| has every claim of |a| but those about the token. */
+static bool
+has_claims(const fq_security_context *b, const fq_security_context *a)
+{
+    yyjson_val *claims = yyjson_doc_get_root(a->claims);
+    size_t i, n;
+    yyjson_val *key, *val;
+    yyjson_obj_foreach(claims, i, n, key, val)
+    {
+        fq_str name = fq_json_str(key);
+        yyjson_val *other = fq_json_get(yyjson_doc_get_root(b->claims), name);
+        if (!is_of_token(name) && !yyjson_equals(val, other))
+            return false;
+    }
+    return true;
+}
+
+bool
+fq_security_context_is_same_party(const fq_security_context *a,
+                                  const fq_security_context *b)
+{
+    return a == b
+           || (is_same_name(a, b) && has_claims(a, b) && has_claims(b, a));
 }
 
 bool

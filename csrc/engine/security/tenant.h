@@ -23,8 +23,8 @@
 /* All zero: events are told apart by their envelope alone, and those that name
  * no tenant are for all. */
 typedef struct fq_tenant_policy {
-    bool is_multi_tenant; /* an event must name its tenant */
-    size_t n_steps;       /* 0: only the envelope names tenants */
+    bool is_multi_tenant;              /* an event must name its tenant */
+    size_t n_steps;                    /* 0: only the envelope names tenants */
     fq_str steps[FQ_TENANT_STEPS_MAX]; /* keys into the data, outermost first;
                                         * of the policy's text */
 } fq_tenant_policy;
