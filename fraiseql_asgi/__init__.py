@@ -42,6 +42,7 @@ from fraiseql_asgi.errors import (
 )
 from fraiseql_asgi.executor import SubscriptionExecutor
 from fraiseql_asgi.filters import Filter, arg, ctx, event
+from fraiseql_asgi.management import LiveSubscription
 from fraiseql_asgi.manager import SubscriptionManager
 from fraiseql_asgi.security import Security
 from fraiseql_asgi.subscription import subscription
@@ -67,6 +68,7 @@ __all__ = [
     "GraphQLSyntaxError",
     "GraphQLValidationError",
     "Limits",
+    "LiveSubscription",
     "PositionLost",
     "PublishTimeout",
     "QueueFull",

@@ -357,6 +357,29 @@ class Service:
     def serve_schema(self, sdl: str, serve_undeclared: bool, /) -> None: ...
     def protect(self, policy: dict[str, Any], sdl: str | None, /) -> None: ...
     def execute_with(self, handler: Resolver, /) -> None: ...
+    def authenticate_with(
+        self, handler: Resolver, timeout: float, grace: float, code: int, /
+    ) -> None: ...
+    def live(
+        self,
+        user_id: str | None,
+        tenant_id: str | None,
+        connection_id: str | None,
+        channel: str | None,
+        limit: int,
+        /,
+    ) -> list[dict[str, Any]]: ...
+    def disconnect(
+        self,
+        user_id: str | None,
+        tenant_id: str | None,
+        connection_id: str | None,
+        channel: str | None,
+        code: int,
+        reason: str,
+        /,
+    ) -> int: ...
+    def invalidate(self, where: Any, /) -> int: ...
     def introspect_with(self, handler: Resolver | None, /) -> None: ...
     def persist(self, documents: dict[str, str], only: bool, /) -> None: ...
     def publish(

@@ -17,7 +17,7 @@ from typing import Any
 
 from fraiseql_asgi import _core
 
-__all__ = ["execute", "make_introspect"]
+__all__ = ["Introspection", "execute"]
 
 _logger = logging.getLogger("fraiseql_asgi")
 
@@ -30,9 +30,19 @@ _MENTIONS_SCHEMA = re.compile(r"__(?:schema|type)\b")
 _NOT_AVAILABLE = {"errors": [{"message": "Introspection is not available here."}]}
 
 
-def make_introspect(sdl: str) -> _core.Resolver:
-    """Who answers for the schema `sdl`, which is valid."""
-    return _core.Resolver(_Introspect(sdl), "introspection", 1, is_handler=True)
+class Introspection:
+    """Who answers for the schema of a manager, which may be replaced."""
+
+    def __init__(self, sdl: str) -> None:
+        self._current = _Introspect(sdl)
+        self.resolver = _core.Resolver(self._answer, "introspection", 1, is_handler=True)
+
+    def replace(self, sdl: str) -> None:
+        """Answer for `sdl`, which is valid, from now on."""
+        self._current = _Introspect(sdl)
+
+    async def _answer(self, payload: dict[str, Any]) -> dict[str, Any]:
+        return await self._current(payload)
 
 
 class _Introspect:

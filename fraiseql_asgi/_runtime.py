@@ -12,8 +12,9 @@ from collections.abc import Callable
 
 from fraiseql_asgi import _lifecycle
 from fraiseql_asgi._core import EventBus, Resolver, Service
-from fraiseql_asgi._introspection import make_introspect
-from fraiseql_asgi._schema import check_channel_arguments, check_declared, check_fields
+from fraiseql_asgi._introspection import Introspection
+from fraiseql_asgi._schema import check_channel_arguments, check_declared, check_fields, read_schema
+from fraiseql_asgi.authentication import Authentication
 from fraiseql_asgi.config import EventBusConfig, Limits
 from fraiseql_asgi.errors import ClosedError, ConfigError
 from fraiseql_asgi.security import Security
@@ -40,6 +41,7 @@ class Runtime:
         resolver_timeout: float = 30.0,
         publish_timeout: float = 5.0,
         handler: Resolver | None = None,
+        authentication: Authentication | None = None,
         persisted: dict[str, str] | None = None,
         only_persisted: bool = False,
         introspection: bool = True,
@@ -53,6 +55,7 @@ class Runtime:
         self.resolver_timeout = resolver_timeout
         self.publish_timeout = publish_timeout
         self.handler = handler
+        self.authentication = authentication
         self.persisted = persisted
         self.only_persisted = only_persisted
         self.introspection = introspection
@@ -64,6 +67,7 @@ class Runtime:
                 raise TypeError(f"security must be a Security, not {type(security).__name__}")
             security.check(schema, {})
         self.security = security
+        self._introspection: Introspection | None = None
         self.fields: dict[str, Field] = {}
         #: Called in a forked child, and before the engine goes.
         self.on_fork: list[Callable[[], None]] = []
@@ -118,9 +122,7 @@ class Runtime:
             self._forget()
         if self._service is None:
             if self.schema is not None:
-                check_fields(self.schema, self.fields, self.serve_undeclared)
-                for field in self.fields.values():
-                    check_channel_arguments(self.schema, field.name, field.channels)
+                self._check_schema(self.schema)
             if self.security is not None:
                 self.security.check(self.schema, self._sources())
             bus = self.bus if isinstance(self.bus, EventBus) else self._make_bus(self.bus)
@@ -142,7 +144,12 @@ class Runtime:
             if not self.introspection:
                 service.introspect_with(None)
             elif self.schema is not None:
-                service.introspect_with(make_introspect(self.schema))
+                self._introspection = Introspection(self.schema)
+                service.introspect_with(self._introspection.resolver)
+            if (auth := self.authentication) is not None:
+                service.authenticate_with(
+                    auth.handler, auth.timeout, auth.expiry_grace, auth.expiry_code
+                )
             if self.persisted is not None:
                 service.persist(self.persisted, self.only_persisted)
             for field in self.fields.values():
@@ -154,6 +161,31 @@ class Runtime:
     def _sources(self) -> dict[str, bool]:
         """The declared fields, and whether each is a source."""
         return {field.name: _is_source(field) for field in self.fields.values()}
+
+    def replace_schema(self, schema: object) -> None:
+        """Serve another schema from now on.
+
+        Raises:
+            ConfigError: it is none, or does not fit; nothing has changed.
+            TypeError: it is none of what a schema may be.
+        """
+        sdl = read_schema(schema)
+        if sdl is None or self.schema is None:
+            raise ConfigError("a manager has a schema from the start or never", setting="schema")
+        with self._lock:
+            self._check_schema(sdl)
+            if self.security is not None:
+                self.security.check(sdl, self._sources())
+            if self._service is not None and self._service.is_open:
+                self._service.serve_schema(sdl, self.serve_undeclared)
+            self.schema = sdl
+            if self._introspection is not None:
+                self._introspection.replace(sdl)
+
+    def _check_schema(self, sdl: str) -> None:
+        check_fields(sdl, self.fields, self.serve_undeclared)
+        for field in self.fields.values():
+            check_channel_arguments(sdl, field.name, field.channels)
 
     def _make_bus(self, config: EventBusConfig) -> EventBus:
         if self._own_bus is None:

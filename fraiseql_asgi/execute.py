@@ -17,6 +17,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeAlias
 
 from fraiseql_asgi import _core
+from fraiseql_asgi.authentication import takes
 from fraiseql_asgi.errors import ConfigError
 
 __all__ = ["ExecuteHandler", "Payload", "Result", "ariadne", "graphql_core", "strawberry"]
@@ -127,24 +128,12 @@ def make_handler(function: object) -> _core.Resolver:
         )
     name = getattr(function, "__name__", type(function).__name__)
     for n_params in (2, 1):
-        if _takes(function, n_params):
+        if takes(function, n_params):
             return _core.Resolver(function, name, n_params, is_handler=True)
     raise ConfigError(
         "execute_handler is called with (payload, context) or (payload)",
         setting="execute_handler",
     )
-
-
-def _takes(function: Callable[..., Any], n_params: int) -> bool:
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):
-        return True
-    try:
-        signature.bind(*[None] * n_params)
-    except TypeError:
-        return False
-    return True
 
 
 def _import(name: str, package: str) -> Any:

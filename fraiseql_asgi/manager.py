@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from fraiseql_asgi._core import ASGIApp, Event, EventBus, Publication, SecurityContext, Service
 from fraiseql_asgi._runtime import Runtime
 from fraiseql_asgi._schema import read_schema
+from fraiseql_asgi.authentication import make_authentication
 from fraiseql_asgi.config import (
     EventBusConfig,
     Limits,
@@ -23,6 +24,7 @@ from fraiseql_asgi.config import (
 from fraiseql_asgi.errors import ClosedError, ConfigError, FraiseQLError, PublishTimeout
 from fraiseql_asgi.execute import make_handler
 from fraiseql_asgi.executor import SubscriptionExecutor, has_envelope, make_event
+from fraiseql_asgi.management import Managing
 from fraiseql_asgi.persisted import PersistedSetting, load_persisted
 from fraiseql_asgi.security import Security
 from fraiseql_asgi.subscription import Declaring, Field
@@ -42,7 +44,7 @@ _TURNS_MAX = 100
 _STOP_TIMEOUT = 5.0
 
 
-class SubscriptionManager(Declaring):
+class SubscriptionManager(Declaring, Managing):
     """Serves GraphQL subscriptions to the clients of an ASGI server.
 
     It is an ASGI application itself, can be attached to FastAPI and Starlette
@@ -58,6 +60,16 @@ class SubscriptionManager(Declaring):
         serve_undeclared: serve also the subscription fields of the schema that
             nobody declared, with the defaults. Otherwise such fields keep the
             manager from starting.
+        auth_handler: who clients are: `(payload)` or `(payload, scope)`, sync or
+            async, of the `connection_init` message and the ASGI scope, returns
+            a `SecurityContext` or a dict of its arguments, with the payload of
+            the acknowledgement as a second item if it likes; None, False or an
+            exception refuse the client. None: everybody is
+            `SecurityContext("anonymous")`.
+        auth_timeout: seconds it may take.
+        expiry_grace: seconds from the end of a context (`expires_at`) to the
+            close of its connection, for a `ping` with a new authorization.
+        expiry_code: the code of that close.
         execute_handler: executes queries and mutations: `(payload, context)`,
             sync or async, returns the response, a dict. `fraiseql_asgi.execute`
             has ready-made ones. None: clients are refused them.
@@ -96,6 +108,10 @@ class SubscriptionManager(Declaring):
         *,
         schema: object = None,
         serve_undeclared: bool = False,
+        auth_handler: Callable[..., Any] | None = None,
+        auth_timeout: float = 10.0,
+        expiry_grace: float = 0.0,
+        expiry_code: int = 4403,
         execute_handler: Callable[..., Any] | None = None,
         persisted: PersistedSetting | None = None,
         only_persisted: bool = False,
@@ -120,6 +136,9 @@ class SubscriptionManager(Declaring):
             resolver_timeout=check_seconds("resolver_timeout", resolver_timeout),
             publish_timeout=check_seconds("publish_timeout", publish_timeout),
             handler=None if execute_handler is None else make_handler(execute_handler),
+            authentication=make_authentication(
+                auth_handler, auth_timeout, expiry_grace, expiry_code
+            ),
             persisted=None if persisted is None else load_persisted(persisted),
             only_persisted=bool(only_persisted),
             introspection=bool(introspection),

@@ -69,6 +69,11 @@ fq_auth_answer(fq_state *state, fq_call *call, PyObject *value)
         refuse(call, 0, NULL);
         return 0;
     }
+    /* A mapping that names nobody is a mistake, not an anonymous client. */
+    if (PyMapping_Check(who) && !PyMapping_HasKeyString(who, "user_id")) {
+        PyErr_SetString(PyExc_TypeError, "the answer has no user_id");
+        return -1;
+    }
     if (fq_security_context_object_read(state, who, &context) < 0)
         return -1;
     if (ack != NULL) {

@@ -171,7 +171,8 @@ read_request(fq_state *state, PyObject *const *args, Py_ssize_t n_args,
     fq_str connection_id;
     if (fq_convert_peek_str(args[0], "subscription_id", &into->subscription_id)
             < 0
-        || fq_convert_peek_str(args[1], "connection_id", &connection_id) < 0
+        || fq_convert_peek_str(args[1], "connection_id", &into->connection_id)
+               < 0
         || fq_convert_peek_str(args[2], "query", &into->query) < 0
         || fq_convert_peek_optional_str(args[3], "operation_name",
                                         &into->operation_name)

@@ -76,6 +76,11 @@ fq_port_object_close(fq_port_object *self, fq_ticket *done)
     PyObject *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback);
     fq_port *port = self->port;
+    if (port != NULL && !fq_reactor_is_forked(port->reactor)) {
+        /* For whoever asks later: a hook, a resolver that goes on. */
+        Py_XDECREF(fq_port_object_connection_id(self));
+        PyErr_Clear();
+    }
     self->port = NULL;
     if (port != NULL)
         port_disconnect(port, done);
@@ -154,16 +159,14 @@ fq_port_object_take_running(fq_port_object *self, fq_sub_id sub_id)
 PyObject *
 fq_port_object_connection_id(fq_port_object *self)
 {
-    if (self->connection_id == NULL) {
-        PyObject *uuid = PyImport_ImportModule("uuid");
-        PyObject *unique = NULL;
-        if (uuid != NULL)
-            unique = PyObject_CallMethod(uuid, "uuid4", NULL);
-        if (unique != NULL)
-            self->connection_id = PyObject_Str(unique);
-        Py_XDECREF(unique);
-        Py_XDECREF(uuid);
+    if (self->connection_id == NULL && self->port != NULL) {
+        fq_str id = fq_rcbuf_str(self->port->connection_id);
+        self->connection_id = PyUnicode_FromStringAndSize(id.ptr,
+                                                          (Py_ssize_t)id.len);
     }
+    if (self->connection_id == NULL && !PyErr_Occurred())
+        PyErr_SetString(fq_state_of((PyObject *)self)->ClosedError,
+                        "the connection has ended");
     return Py_XNewRef(self->connection_id);
 }
 

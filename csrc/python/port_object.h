@@ -77,7 +77,8 @@ PyObject *
 fq_port_object_take_running(fq_port_object *self, fq_sub_id sub_id);
 
 /* What tells this client from others, a str: made at first need unless the
- * subclass has set it. A new reference, or NULL with an exception. */
+ * subclass has set it. A new reference, or NULL with an exception: ClosedError
+ * where nobody asked before the end. */
 PyObject *
 fq_port_object_connection_id(fq_port_object *self);
 

@@ -6,6 +6,7 @@
 
 #include <structmember.h>
 
+#include "python/auth.h"
 #include "python/convert.h"
 #include "python/parts.h"
 #include "python/resolver_context.h"
@@ -124,6 +125,10 @@ static int
 answer_exception(fq_state *state, const fq_service_object *service,
                  const fq_resolver *resolver, fq_call *call)
 {
+    if (fq_auth_is_call(call)) {
+        fq_auth_fail(state, service, resolver, call);
+        return PyErr_Occurred() ? -1 : 0;
+    }
     fq_rcbuf *text = fq_resolver_take_exception(state, service, resolver);
     fq_call_answer(
         call, resolver->is_source ? FQ_ANSWER_FAIL : FQ_ANSWER_ERROR, text);
@@ -136,6 +141,8 @@ int
 fq_resolver_answer(fq_state *state, const fq_service_object *service,
                    fq_call *call, PyObject *value)
 {
+    if (fq_auth_is_call(call))
+        return fq_auth_answer(state, call, value);
     if (call->kind == FQ_CALL_EXECUTE && !PyDict_Check(value)) {
         PyErr_Format(PyExc_TypeError,
                      "the result must be a dict such as {\"data\": ...}, not "
@@ -197,7 +204,10 @@ make_args(fq_state *state, fq_port_object *owner, const fq_resolver *resolver,
         n++;
     }
     if (n < n_params) {
-        args[n] = fq_resolver_context_new(state, owner, call);
+        if (fq_auth_is_call(call))
+            args[n] = Py_NewRef(owner->scope == NULL ? Py_None : owner->scope);
+        else
+            args[n] = fq_resolver_context_new(state, owner, call);
         if (args[n] == NULL)
             goto fail;
         n++;
@@ -361,18 +371,22 @@ call_user(fq_state *state, fq_port_object *owner, fq_call *call)
     return result;
 }
 
-/* connection_init: its payload is kept for the resolvers' context. */
-static void
-call_init(fq_state *state, fq_port_object *owner, fq_call *call)
+/* INIT and RENEW. The payload of connection_init is kept for the resolvers'
+ * context; then the auth handler is asked, where there is one. */
+static int
+call_auth(fq_state *state, fq_port_object *owner, fq_call *call)
 {
-    if (call->data != NULL) {
+    if (call->data != NULL && call->kind == FQ_CALL_INIT) {
         PyObject *params = fq_convert_from_json(state,
                                                 fq_rcbuf_str(call->data));
         if (params == NULL)
             PyErr_WriteUnraisable((PyObject *)owner);
         Py_XSETREF(owner->params, params);
     }
+    if (call->token != 0)
+        return call_user(state, owner, call);
     fq_call_answer(call, FQ_ANSWER_VALUE, NULL);
+    return 0;
 }
 
 /* Once per service: clients are told no more than that it is not served. */
@@ -419,7 +433,7 @@ fq_resolver_call(fq_state *state, fq_loop_mailbox *Py_UNUSED(mailbox),
     switch (call->kind) {
     case FQ_CALL_INIT:
     case FQ_CALL_RENEW:
-        call_init(state, owner, call);
+        result = call_auth(state, owner, call);
         break;
     case FQ_CALL_RESOLVE:
     case FQ_CALL_NEXT:

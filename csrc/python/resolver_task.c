@@ -5,6 +5,7 @@
 #include "python/resolver_task.h"
 
 #include "base/clock.h"
+#include "python/auth.h"
 #include "python/parts.h"
 
 static const fq_str timed_out = FQ_STR("The resolver timed out");
@@ -209,7 +210,9 @@ resolver_task_call(resolver_task *self, PyObject *Py_UNUSED(args),
     Py_XDECREF(value);
     bool is_cancelled = call == NULL
                         && PyErr_ExceptionMatches(state->cancelled_error);
-    if (PyErr_Occurred() && !is_cancelled) {
+    if (call != NULL && PyErr_Occurred() && fq_auth_is_call(call)) {
+        fq_auth_fail(state, self->service, self->resolver, call);
+    } else if (PyErr_Occurred() && !is_cancelled) {
         fq_rcbuf *text = fq_resolver_take_exception(state, self->service,
                                                     self->resolver);
         if (call != NULL)

@@ -738,9 +738,40 @@ PyDoc_STRVAR(
     "`settings` a\n"
     "dict of whatever else is declared of it, by name.");
 
+PyDoc_STRVAR(
+    live_doc,
+    "live($self, user_id, tenant_id, connection_id, channel, limit, "
+    "/)\n--\n\n"
+    "At most `limit` live subscriptions as dicts; what is None may be "
+    "anything.");
+
+PyDoc_STRVAR(disconnect_doc,
+             "disconnect($self, user_id, tenant_id, connection_id, channel, "
+             "code,\n           reason, /)\n--\n\n"
+             "Close connections; returns their number.");
+
+PyDoc_STRVAR(invalidate_doc,
+             "invalidate($self, where, /)\n--\n\n"
+             "End the subscriptions for which a filter, as `Filter.ir()` "
+             "gives it, is true;\nreturns their number.");
+
+PyDoc_STRVAR(authenticate_with_doc,
+             "authenticate_with($self, handler, timeout, grace, code, "
+             "/)\n--\n\n"
+             "Let a Resolver that is a handler decide about clients. To be "
+             "called before\nthere are connections.");
+
 static PyMethodDef service_methods[] = {
     {"protect", (PyCFunction)fq_service_object_protect, METH_VARARGS,
      protect_doc},
+    {"live", (PyCFunction)(void (*)(void))fq_service_object_live,
+     METH_FASTCALL, live_doc},
+    {"disconnect", (PyCFunction)(void (*)(void))fq_service_object_disconnect,
+     METH_FASTCALL, disconnect_doc},
+    {"invalidate", (PyCFunction)fq_service_object_invalidate, METH_O,
+     invalidate_doc},
+    {"authenticate_with", (PyCFunction)fq_service_object_authenticate_with,
+     METH_VARARGS, authenticate_with_doc},
     {"serve_schema", (PyCFunction)fq_service_object_serve_schema, METH_VARARGS,
      serve_schema_doc},
     {"field_add", (PyCFunction)fq_service_object_field_add, METH_VARARGS,

@@ -56,6 +56,21 @@ fq_service_object_field_add(fq_service_object *self, PyObject *args);
 int
 fq_service_object_await(fq_state *state, fq_status status, fq_ticket *done);
 
+/* The methods live(user_id, tenant_id, connection_id, channel, limit),
+ * disconnect(user_id, tenant_id, connection_id, channel, code, reason),
+ * invalidate(ir) and authenticate_with(handler, timeout, grace, code), in
+ * service_manage.c. */
+PyObject *
+fq_service_object_live(fq_service_object *self, PyObject *const *args,
+                       Py_ssize_t n_args);
+PyObject *
+fq_service_object_disconnect(fq_service_object *self, PyObject *const *args,
+                             Py_ssize_t n_args);
+PyObject *
+fq_service_object_invalidate(fq_service_object *self, PyObject *ir);
+PyObject *
+fq_service_object_authenticate_with(fq_service_object *self, PyObject *args);
+
 /* The method serve_schema(sdl, serve_undeclared), in service_schema.c. */
 PyObject *
 fq_service_object_serve_schema(fq_service_object *self, PyObject *args);
