@@ -51,12 +51,16 @@ class Field:
     resolver: _core.Resolver | None = None
     #: Which events it is about; None: all.
     where: Filter | None = None
+    #: Whether events that name no tenant are for all who listen.
+    public: bool = False
 
     def settings(self) -> dict[str, Any]:
         """What else is declared of it, for the engine: only what was given."""
         settings: dict[str, Any] = {}
         if self.where is not None:
             settings["where"] = self.where.ir
+        if self.public:
+            settings["public"] = True
         return settings
 
 
@@ -78,6 +82,7 @@ class Declaring:
         *,
         channel: str | Iterable[str] | None = None,
         where: Filter | None = None,
+        public: bool = False,
     ) -> None: ...
 
     @overload
@@ -89,6 +94,7 @@ class Declaring:
         channel: str | Iterable[str] | None = None,
         returns: Returns | None = None,
         where: Filter | None = None,
+        public: bool = False,
     ) -> Callable[[Function], Function]: ...
 
     def subscription(
@@ -99,6 +105,7 @@ class Declaring:
         channel: str | Iterable[str] | None = None,
         returns: Returns | None = None,
         where: Filter | None = None,
+        public: bool = False,
     ) -> Any:
         """Declare a subscription field.
 
@@ -129,11 +136,14 @@ class Declaring:
             where: which events of the channel it is about, in terms of `event`,
                 `arg` and `ctx`: `(event.id == arg.id) & (event.total >= 5)`.
 
+            public: with `Security(multi_tenant=True)`: events that name no
+                tenant are for all who listen; those that name one for it alone.
+
         Raises:
             ConfigError: the declaration cannot work; it says why.
             TypeError: an argument has the wrong type.
         """
-        further = {"where": where}
+        further = {"where": where, "public": bool(public) or None}
         if isinstance(target, str):
             if returns is not None:
                 raise ConfigError(
