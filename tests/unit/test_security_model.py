@@ -18,10 +18,7 @@ PROVE = os.environ.get("FRAISEQL_PROVE") == "1"
 N_CASES = 1_000_000 if PROVE else 100_000
 CASES_PER_EXAMPLE = 12 * 12
 
-if PROVE:
-    pytestmark = [pytest.mark.prove, pytest.mark.timeout(3600)]
-else:
-    pytestmark = [pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.timeout(3600), *([pytest.mark.prove] if PROVE else [])]
 
 #: Why events were kept from somebody; each is counted once per such pair.
 DENIALS = (
