@@ -116,7 +116,7 @@ prove: test-setup ## measure the project's promises at full size
 differential: test-setup ## compare 100,000 random cases with graphql-core
 	@exec $(PY) tests/differential/run.py $(D)
 
-fuzz: system-fuzz build/.stamp-deps ## fuzz the GraphQL front end, 10 minutes per target
+fuzz: system-fuzz build/.stamp-deps ## fuzz the GraphQL front end and filters, 10 minutes per target
 	@$(MAKE) --no-print-directory -C tests/fuzz -j$(JOBS) run
 
 bench: test-setup ## run the benches

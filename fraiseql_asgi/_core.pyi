@@ -311,6 +311,7 @@ class Source:
 # -- service_schema ---------------------------------------------------------
 
 def schema_fields(sdl: str, /) -> list[str]: ...
+def schema_describe(sdl: str, /) -> tuple[str | None, dict[str, tuple[str, dict[str, Any]]]]: ...
 
 # -- channel_functions --------------------------------------------------------
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from fraiseql_asgi import _lifecycle
 from fraiseql_asgi._core import EventBus, Resolver, Service
+from fraiseql_asgi._filter_schema import add_client_filters, check_where
 from fraiseql_asgi._introspection import Introspection
 from fraiseql_asgi._schema import check_channel_arguments, check_declared, check_fields, read_schema
 from fraiseql_asgi.authentication import Authentication
@@ -86,6 +87,13 @@ class Runtime:
                 if self.schema is not None:
                     check_declared(self.schema, [field.name])
                     check_channel_arguments(self.schema, field.name, field.channels)
+                    check_where(self.schema, field.name, field.where)
+                    if field.client_filter is not None:
+                        raise ConfigError(
+                            f"field {field.name!r}: client_filter= changes the schema, which is "
+                            "served already: declare it before the start",
+                            setting="client_filter",
+                        )
                 if self.security is not None:
                     sources = {**self._sources(), field.name: _is_source(field)}
                     self.security.check(self.schema, sources)
@@ -123,8 +131,9 @@ class Runtime:
         if self._service is None:
             if self.schema is not None:
                 self._check_schema(self.schema)
+            schema = None if self.schema is None else self._served(self.schema)
             if self.security is not None:
-                self.security.check(self.schema, self._sources())
+                self.security.check(schema, self._sources())
             bus = self.bus if isinstance(self.bus, EventBus) else self._make_bus(self.bus)
             service = Service(
                 bus,
@@ -135,16 +144,16 @@ class Runtime:
                 has_init_hook=self.handler is not None
                 or any(map(_shows_params, self.fields.values())),
             )
-            if self.schema is not None:
-                service.serve_schema(self.schema, self.serve_undeclared)
+            if schema is not None:
+                service.serve_schema(schema, self.serve_undeclared)
             if self.security is not None:
-                service.protect(self.security.policy, self.schema)
+                service.protect(self.security.policy, schema)
             if self.handler is not None:
                 service.execute_with(self.handler)
             if not self.introspection:
                 service.introspect_with(None)
-            elif self.schema is not None:
-                self._introspection = Introspection(self.schema)
+            elif schema is not None:
+                self._introspection = Introspection(schema)
                 service.introspect_with(self._introspection.resolver)
             if (auth := self.authentication) is not None:
                 service.authenticate_with(
@@ -174,18 +183,29 @@ class Runtime:
             raise ConfigError("a manager has a schema from the start or never", setting="schema")
         with self._lock:
             self._check_schema(sdl)
+            served = self._served(sdl)
             if self.security is not None:
-                self.security.check(sdl, self._sources())
+                self.security.check(served, self._sources())
             if self._service is not None and self._service.is_open:
-                self._service.serve_schema(sdl, self.serve_undeclared)
+                self._service.serve_schema(served, self.serve_undeclared)
             self.schema = sdl
             if self._introspection is not None:
-                self._introspection.replace(sdl)
+                self._introspection.replace(served)
 
     def _check_schema(self, sdl: str) -> None:
         check_fields(sdl, self.fields, self.serve_undeclared)
         for field in self.fields.values():
             check_channel_arguments(sdl, field.name, field.channels)
+            check_where(sdl, field.name, field.where)
+
+    def _served(self, sdl: str) -> str:
+        """A schema with what declarations add to it."""
+        arguments = {
+            field.name: field.client_filter
+            for field in self.fields.values()
+            if field.client_filter is not None
+        }
+        return add_client_filters(sdl, arguments)
 
     def _make_bus(self, config: EventBusConfig) -> EventBus:
         if self._own_bus is None:

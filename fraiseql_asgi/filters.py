@@ -23,7 +23,16 @@ from typing import Any, Literal, NoReturn, TypeAlias, cast
 from fraiseql_asgi import _core
 from fraiseql_asgi.errors import ConfigError
 
-__all__ = ["Filter", "Path", "Root", "arg", "check_filter", "ctx", "event"]
+__all__ = [
+    "Filter",
+    "Path",
+    "Root",
+    "arg",
+    "check_client_filter",
+    "check_filter",
+    "ctx",
+    "event",
+]
 
 #: What the engine compiles, see csrc/engine/filter/expression.h.
 IR: TypeAlias = Any
@@ -330,6 +339,16 @@ def check_filter(value: object, setting: str = "where") -> Filter:
     except ValueError as error:
         raise ConfigError(f"{setting}: {error}", setting=setting) from None
     return value
+
+
+def check_client_filter(name: object) -> None:
+    """Refuse what cannot be the name of an argument."""
+    if not isinstance(name, str):
+        raise TypeError(f"client_filter must be the name of an argument, not {type(name).__name__}")
+    if not re.fullmatch(r"[_A-Za-z][_0-9A-Za-z]*", name, re.ASCII) or name.startswith("__"):
+        raise ConfigError(
+            f"{name!r} cannot be the name of a GraphQL argument", setting="client_filter"
+        )
 
 
 def _combine(kind: Literal["and", "or"], sign: str, left: Filter, right: object) -> Filter:

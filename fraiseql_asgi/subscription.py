@@ -16,7 +16,7 @@ from typing import Any, TypeAlias, TypeVar, overload
 
 from fraiseql_asgi import _core
 from fraiseql_asgi.errors import ConfigError
-from fraiseql_asgi.filters import Filter, check_filter
+from fraiseql_asgi.filters import Filter, check_client_filter, check_filter
 from fraiseql_asgi.types import Returns
 
 __all__ = [
@@ -51,6 +51,8 @@ class Field:
     resolver: _core.Resolver | None = None
     #: Which events it is about; None: all.
     where: Filter | None = None
+    #: The argument by which clients filter; None: they do not.
+    client_filter: str | None = None
     #: Whether events that name no tenant are for all who listen.
     public: bool = False
 
@@ -59,6 +61,8 @@ class Field:
         settings: dict[str, Any] = {}
         if self.where is not None:
             settings["where"] = self.where.ir
+        if self.client_filter is not None:
+            settings["client_filter"] = self.client_filter
         if self.public:
             settings["public"] = True
         return settings
@@ -82,6 +86,7 @@ class Declaring:
         *,
         channel: str | Iterable[str] | None = None,
         where: Filter | None = None,
+        client_filter: str | None = None,
         public: bool = False,
     ) -> None: ...
 
@@ -94,6 +99,7 @@ class Declaring:
         channel: str | Iterable[str] | None = None,
         returns: Returns | None = None,
         where: Filter | None = None,
+        client_filter: str | None = None,
         public: bool = False,
     ) -> Callable[[Function], Function]: ...
 
@@ -105,6 +111,7 @@ class Declaring:
         channel: str | Iterable[str] | None = None,
         returns: Returns | None = None,
         where: Filter | None = None,
+        client_filter: str | None = None,
         public: bool = False,
     ) -> Any:
         """Declare a subscription field.
@@ -135,7 +142,9 @@ class Declaring:
                 it returns the object that holds it under the field's name.
             where: which events of the channel it is about, in terms of `event`,
                 `arg` and `ctx`: `(event.id == arg.id) & (event.total >= 5)`.
-
+            client_filter: the name of an argument by which clients say that
+                themselves: `"filter"`. With a schema it is added to the field,
+                with an input type made from the field's own type.
             public: with `Security(multi_tenant=True)`: events that name no
                 tenant are for all who listen; those that name one for it alone.
 
@@ -143,7 +152,11 @@ class Declaring:
             ConfigError: the declaration cannot work; it says why.
             TypeError: an argument has the wrong type.
         """
-        further = {"where": where, "public": bool(public) or None}
+        further = {
+            "where": where,
+            "client_filter": client_filter,
+            "public": bool(public) or None,
+        }
         if isinstance(target, str):
             if returns is not None:
                 raise ConfigError(
@@ -286,6 +299,8 @@ def _check_further(further: _Further) -> _Further:
     checked = {name: value for name, value in further.items() if value is not None}
     if "where" in checked:
         checked["where"] = check_filter(checked["where"])
+    if "client_filter" in checked:
+        check_client_filter(checked["client_filter"])
     return checked
 
 

@@ -44,7 +44,7 @@ fq_field_new(const fq_field *field, fq_field **pcopy)
     size_t n_bytes = sizeof(fq_field)
                      + field->n_channels
                            * (sizeof(fq_str) + sizeof(fq_channel_template *))
-                     + field->name.len;
+                     + field->name.len + field->client_filter.len;
     for (size_t i = 0; i < field->n_channels; i++)
         n_bytes += field->channels[i].len;
     fq_field *copy = fq_alloc_zero(n_bytes);
@@ -62,6 +62,8 @@ fq_field_new(const fq_field *field, fq_field **pcopy)
                + field->n_channels * sizeof(fq_channel_template *);
     copy->channels = channels;
     copy->name = field_copy_str(field->name, &to);
+    if (field->client_filter.ptr != NULL)
+        copy->client_filter = field_copy_str(field->client_filter, &to);
     for (size_t i = 0; i < field->n_channels; i++)
         channels[i] = field_copy_str(field->channels[i], &to);
     if (field->where != NULL)

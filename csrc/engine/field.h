@@ -43,6 +43,8 @@ typedef struct fq_field {
                          * unless the field is a source */
     fq_channel_template **templates; /* as many as channels; NULL: none. The
                                       * copy's own */
+    fq_str client_filter; /* the argument by which clients filter; ptr NULL:
+                           * none */
     fq_filter *where;     /* what events it is about; a copy takes a reference.
                        * NULL: all */
     fq_overflow overflow; /* none for a source, which waits for room */

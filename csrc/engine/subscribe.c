@@ -294,6 +294,21 @@ subscribe_authorise(const fq_security_request *request, fq_admission *into,
     return status;
 }
 
+static fq_status
+subscribe_find_filter(fq_engine *engine, const fq_subscribe_args *args,
+                      const fq_field *spec, const fq_binding *binding,
+                      fq_sub_filter *filter, fq_gql_errors *errors)
+{
+    fq_sub_filter_request request = {
+        .field = spec,
+        .binding = binding,
+        .context = args->context,
+        .schema = engine->schema,
+        .policy = engine->policy,
+    };
+    return fq_sub_filter_init(filter, &request, errors);
+}
+
 /* From the document to a subscription that hears events. */
 static fq_status
 subscribe_run(fq_engine *engine, fq_sink *sink, const fq_subscribe_args *args,
@@ -331,14 +346,15 @@ subscribe_run(fq_engine *engine, fq_sink *sink, const fq_subscribe_args *args,
         status = subscribe_authorise(&request, &admission, errors,
                                      prequest_error);
     }
+    if (status == FQ_OK) {
+        status = subscribe_find_filter(engine, args, &spec, &admission.binding,
+                                       &admission.filter, errors);
+        *prequest_error = status == FQ_ERR_INVALID;
+    }
     if (status == FQ_OK)
-        status = fq_sub_filter_init(&admission.filter, &spec,
-                                    &admission.binding, args->context, errors);
-    if (status == FQ_OK)
-        status = subscribe_find_listening(engine, args, &spec,
-                                          &admission.binding,
-                                          &admission.filter, &listening,
-                                          errors);
+        status = subscribe_find_listening(
+            engine, args, &spec, &admission.binding, &admission.filter,
+            &listening, errors);
     if (status != FQ_OK) {
         subscribe_count_refusal(engine, status, FQ_LIMIT_NONE,
                                 *prequest_error);

@@ -38,7 +38,16 @@ read_public(fq_state *state, PyObject *value, declaration *declaration)
     return is_public < 0 ? -1 : 0;
 }
 
+static int
+read_client_filter(fq_state *Py_UNUSED(state), PyObject *name,
+                   declaration *declaration)
+{
+    return fq_convert_peek_str(name, "client_filter",
+                               &declaration->field.client_filter);
+}
+
 static const setting_reader setting_readers[] = {
+    {"client_filter", read_client_filter},
     {"where", read_where},
     {"public", read_public},
     {NULL, NULL},

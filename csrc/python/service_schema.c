@@ -73,7 +73,107 @@ schema_fields(PyObject *module, PyObject *sdl)
     return names;
 }
 
+/* -- all of it, for filters ----------------------------------------------- */
+
+/* {name: type}, for arguments and input fields. */
+static PyObject *
+describe_inputs(const fq_input_def *inputs, uint32_t n_inputs)
+{
+    PyObject *dict = PyDict_New();
+    for (uint32_t i = 0; dict != NULL && i < n_inputs; i++) {
+        PyObject *name = fq_convert_str(inputs[i].name);
+        PyObject *type = fq_convert_str(inputs[i].type->name);
+        if (name == NULL || type == NULL
+            || PyDict_SetItem(dict, name, type) < 0)
+            Py_CLEAR(dict);
+        Py_XDECREF(name);
+        Py_XDECREF(type);
+    }
+    return dict;
+}
+
+/* {name: (type, arguments)} of an object or interface. */
+static PyObject *
+describe_fields(const fq_type *type)
+{
+    PyObject *dict = PyDict_New();
+    for (uint32_t i = 0; dict != NULL && i < type->n_members; i++) {
+        const fq_field_def *field = &type->fields[i];
+        PyObject *name = fq_convert_str(field->name);
+        PyObject *text = fq_convert_str(field->type->name);
+        PyObject *args = describe_inputs(field->args, field->n_args);
+        PyObject *pair = NULL;
+        if (text != NULL && args != NULL)
+            pair = PyTuple_Pack(2, text, args);
+        if (name == NULL || pair == NULL
+            || PyDict_SetItem(dict, name, pair) < 0)
+            Py_CLEAR(dict);
+        Py_XDECREF(name);
+        Py_XDECREF(text);
+        Py_XDECREF(args);
+        Py_XDECREF(pair);
+    }
+    return dict;
+}
+
+static PyObject *
+describe_type(const fq_type *type)
+{
+    static const char *const kinds[FQ_TYPE_N_KINDS] = {
+        [FQ_TYPE_SCALAR] = "scalar",       [FQ_TYPE_OBJECT] = "object",
+        [FQ_TYPE_INTERFACE] = "interface", [FQ_TYPE_UNION] = "union",
+        [FQ_TYPE_ENUM] = "enum",           [FQ_TYPE_INPUT_OBJECT] = "input",
+    };
+    PyObject *members;
+    if (type->kind == FQ_TYPE_OBJECT || type->kind == FQ_TYPE_INTERFACE)
+        members = describe_fields(type);
+    else if (type->kind == FQ_TYPE_INPUT_OBJECT)
+        members = describe_inputs(type->input_fields, type->n_members);
+    else
+        members = PyDict_New();
+    if (members == NULL)
+        return NULL;
+    return Py_BuildValue("sN", kinds[type->kind], members);
+}
+
+PyDoc_STRVAR(schema_describe_doc,
+             "schema_describe(sdl, /)\n--\n\n"
+             "The name of the subscription type, or None, and {type: (kind, "
+             "members)}: of an\n"
+             "object or interface {field: (type, {argument: type})}, of an "
+             "input {field: type}.\n"
+             "Private.");
+
+static PyObject *
+schema_describe(PyObject *module, PyObject *sdl)
+{
+    fq_schema *schema = fq_graphql_schema(fq_state_of_module(module), sdl);
+    if (schema == NULL)
+        return NULL;
+    PyObject *types = PyDict_New();
+    for (uint32_t i = 0; types != NULL && i < schema->n_types; i++) {
+        PyObject *name = fq_convert_str(schema->types[i]->name);
+        PyObject *type = describe_type(schema->types[i]);
+        if (name == NULL || type == NULL
+            || PyDict_SetItem(types, name, type) < 0)
+            Py_CLEAR(types);
+        Py_XDECREF(name);
+        Py_XDECREF(type);
+    }
+    const fq_type *root = schema->roots[FQ_OPERATION_SUBSCRIPTION];
+    PyObject *root_name = root != NULL ? fq_convert_str(root->name)
+                                       : Py_NewRef(Py_None);
+    fq_schema_unref(schema);
+    if (types == NULL || root_name == NULL) {
+        Py_XDECREF(types);
+        Py_XDECREF(root_name);
+        return NULL;
+    }
+    return Py_BuildValue("NN", root_name, types);
+}
+
 static PyMethodDef schema_functions[] = {
+    {"schema_describe", schema_describe, METH_O, schema_describe_doc},
     {"schema_fields", schema_fields, METH_O, schema_fields_doc},
     {NULL, NULL, 0, NULL},
 };

@@ -475,14 +475,14 @@ test_filter_compile_bounds_depth_and_comparisons(void **state)
     for (int i = 0; i < FQ_FILTER_DEPTH_MAX; i++)
         text[len++] = ']';
     text[len] = '\0';
-    refusal deep = {text, FQ_ERR_LIMIT, "a filter nests at most 64 levels"};
+    refusal deep = {text, FQ_ERR_LIMIT, "A filter nests at most 64 levels."};
     fq_test_body(body_refuse, &deep);
     len = (size_t)sprintf(text, "[\"and\"");
     for (int i = 0; i <= FQ_FILTER_COMPARISONS_MAX; i++)
         len += (size_t)sprintf(text + len, ",[\"exists\"," X "]");
     sprintf(text + len, "]");
     refusal many = {text, FQ_ERR_LIMIT,
-                    "a filter makes at most 256 comparisons"};
+                    "A filter makes at most 256 comparisons."};
     fq_test_body(body_refuse, &many);
 }
 

@@ -15,7 +15,15 @@ from typing import Any
 
 import pytest
 
-from fraiseql_asgi import ConfigError, SubscriptionError, SubscriptionManager, arg, ctx, event
+from fraiseql_asgi import (
+    ConfigError,
+    GraphQLValidationError,
+    SubscriptionError,
+    SubscriptionManager,
+    arg,
+    ctx,
+    event,
+)
 from fraiseql_asgi.filters import Filter, check_filter
 
 # -- writing ----------------------------------------------------------------
@@ -180,12 +188,12 @@ def test_where_takes_filters_that_the_engine_compiles() -> None:
     deep = event.a == 1
     for _ in range(70):
         deep = ~(deep & (event.b == 1))
-    with pytest.raises(ConfigError, match="where: a filter nests at most 64 levels"):
+    with pytest.raises(ConfigError, match="where: A filter nests at most 64 levels"):
         manager.subscription("a", where=deep)
     many = event.a == 0
     for value in range(300):
         many |= event.a == value
-    with pytest.raises(ConfigError, match="where: a filter makes at most 256 comparisons"):
+    with pytest.raises(ConfigError, match="where: A filter makes at most 256 comparisons"):
         manager.subscription("a", where=many)
     with pytest.raises(ConfigError, match=r"where: .*surrogate"):
         manager.subscription("a", where=event.a == "\ud800")
@@ -274,3 +282,99 @@ async def test_arguments_that_take_too_much_are_refused() -> None:
         assert await messages(manager, "a") == [{"id": 3999}]
         with pytest.raises(SubscriptionError, match="take more than 65536 bytes"):
             await subscribe(manager, "b", query, {"ids": list(range(4200))})
+
+
+# -- filters of clients -----------------------------------------------------
+
+
+def client_filter_manager() -> SubscriptionManager:
+    manager = SubscriptionManager()
+    manager.subscription("order", where=event.total > 0, client_filter="filter")
+    return manager
+
+
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [
+        (None, [1, 2, 3]),
+        ({}, [1, 2, 3]),
+        ({"total": {"ge": 10, "lt": 20}}, [1]),
+        ({"total": {"between": [10, 20]}}, [1, 2]),
+        ({"customer": {"region": {"eq": "eu"}}}, [1, 3]),
+        ({"customer": {"region": {"ne": "eu"}}}, [2]),
+        ({"customer": {"region": {"in": ["us", "jp"]}}}, [2]),
+        ({"customer": {"region": {"startsWith": "e"}}, "n": {"gt": 1}}, [3]),
+        ({"tags": {"contains": "a"}}, [1]),
+        ({"tags": {"exists": False}}, [2, 3]),
+        ({"or": [{"n": {"eq": 1}}, {"n": {"eq": 2}}]}, [1, 2]),
+        ({"or": []}, []),
+        ({"and": [{"n": {"le": 2}}, {"not": {"n": {"eq": 1}}}]}, [2]),
+        ({"not": {"tags": {"contains": "b"}}}, [1]),
+        ({"vip": {"eq": None}}, [3]),
+    ],
+)
+async def test_clients_filter_by_an_argument(where: Any, expected: list[int]) -> None:
+    manager = client_filter_manager()
+    async with manager:
+        query = "subscription ($f: Any) { order(filter: $f) { n } }"
+        await subscribe(manager, "a", query, {"f": where})
+        for data in (
+            {"n": 0, "total": 0},
+            {"n": 1, "total": 10, "customer": {"region": "eu"}, "tags": ["a"]},
+            {"n": 2, "total": 20, "customer": {"region": "us"}},
+            {"n": 3, "total": 30, "customer": {"region": "eu"}, "vip": None},
+        ):
+            await manager.publish_event("t", "order", data)
+        assert [value["n"] for value in await messages(manager, "a")] == expected
+
+
+@pytest.mark.parametrize(
+    ("where", "text"),
+    [
+        (5, "A filter is an object of fields and operators."),
+        ({"a": 5}, "A filter is an object of fields and operators."),
+        ({"a": None}, "A filter is an object of fields and operators."),
+        ({"eq": 5}, '"eq" belongs to a field.'),
+        ({"a": {"eq": [5]}}, '"eq" of "a" takes a single value.'),
+        ({"a": {"lt": None}}, '"lt" of "a" takes a single value that is not null.'),
+        ({"a": {"in": 5}}, '"in" of "a" takes a list of single values.'),
+        ({"a": {"between": [5]}}, '"between" of "a" takes a list of two values'),
+        ({"a": {"startsWith": 5}}, '"startsWith" of "a" takes a text.'),
+        ({"a": {"exists": 1}}, '"exists" of "a" takes true or false.'),
+        ({"or": {}}, '"or" takes a list of objects.'),
+        ({"not": []}, "A filter is an object"),
+    ],
+)
+async def test_what_clients_send_is_checked(where: Any, text: str) -> None:
+    async with client_filter_manager() as manager:
+        query = "subscription ($f: Any) { order(filter: $f) { n } }"
+        with pytest.raises(GraphQLValidationError) as caught:
+            await subscribe(manager, "a", query, {"f": where})
+        assert str(caught.value).startswith(f'Argument "filter": {text}')
+        assert caught.value.code == "VALIDATION_ERROR"
+
+
+def nested(n_levels: int) -> Any:
+    where: Any = {"a": {"eq": 1}}
+    for _ in range(n_levels):
+        where = {"not": where}
+    return where
+
+
+@pytest.mark.parametrize(
+    ("where", "text"),
+    [
+        (nested(15), "A filter has at most 256 objects in 16 levels."),
+        ({"or": [{}] * 300}, "A filter has at most 256 objects in 16 levels."),
+        ({"or": [{"a": {"eq": 1}}] * 65}, "A filter makes at most 64 comparisons."),
+        ({"a": {"in": ["x" * 100] * 200}}, "A filter takes at most 16384 bytes."),
+    ],
+    ids=["levels", "objects", "comparisons", "bytes"],
+)
+async def test_what_clients_send_is_bounded(where: Any, text: str) -> None:
+    async with client_filter_manager() as manager:
+        query = "subscription ($f: Any) { order(filter: $f) { n } }"
+        with pytest.raises(SubscriptionError) as caught:
+            await subscribe(manager, "a", query, {"f": where})
+        assert str(caught.value) == f'Argument "filter": {text}'
+        assert caught.value.code == "LIMIT_REACHED"

@@ -60,7 +60,7 @@ fq_filter_tree_check_depth(fq_filter_tree *tree, size_t depth)
     if (depth <= tree->max_depth)
         return FQ_OK;
     return fq_error_set(tree->error, FQ_ERR_LIMIT, FQ_ERROR_NO_POS,
-                        "a filter nests at most %zu levels", tree->max_depth);
+                        "A filter nests at most %zu levels.", tree->max_depth);
 }
 
 /* -- comparisons ---------------------------------------------------------- */
@@ -95,7 +95,7 @@ fq_filter_tree_compare(fq_filter_tree *tree, fq_str op, fq_filter_node **pnode)
         return tree_refuse(tree, "unknown operator");
     if (++tree->n_comparisons > tree->max_comparisons)
         return fq_error_set(tree->error, FQ_ERR_LIMIT, FQ_ERROR_NO_POS,
-                            "a filter makes at most %zu comparisons",
+                            "A filter makes at most %zu comparisons.",
                             tree->max_comparisons);
     fq_filter_node *node = fq_filter_tree_node(tree,
                                                FQ_FILTER_NODE_COMPARISON);

@@ -249,7 +249,7 @@ fq_filter_compile_tree(const fq_filter_tree *tree, const fq_filter_node *root,
     if (packed_len(self) > tree->max_bytes) {
         fq_free(self);
         return fq_error_set(tree->error, FQ_ERR_LIMIT, FQ_ERROR_NO_POS,
-                            "a filter takes at most %zu bytes",
+                            "A filter takes at most %zu bytes.",
                             tree->max_bytes);
     }
     filter = pack(self, entry);
