@@ -13,34 +13,42 @@ static const fq_status all_statuses[] = {
 };
 #define N_STATUSES (sizeof(all_statuses) / sizeof(all_statuses[0]))
 
-static void test_status_has_a_phrase_of_its_own(void **state) {
-  (void)state;
-  for (size_t i = 0; i < N_STATUSES; i++) {
-    const char *phrase = fq_status_str(all_statuses[i]);
-    assert_non_null(phrase);
-    assert_string_not_equal(phrase, "unknown status");
-    for (size_t j = 0; j < i; j++)
-      assert_string_not_equal(phrase, fq_status_str(all_statuses[j]));
-  }
+static void
+test_status_has_a_phrase_of_its_own(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < N_STATUSES; i++) {
+        const char *phrase = fq_status_str(all_statuses[i]);
+        assert_non_null(phrase);
+        assert_string_not_equal(phrase, "unknown status");
+        for (size_t j = 0; j < i; j++)
+            assert_string_not_equal(phrase, fq_status_str(all_statuses[j]));
+    }
 }
 
-static void test_status_phrase_of_unknown_code(void **state) {
-  (void)state;
-  assert_string_equal(fq_status_str((fq_status)-12345), "unknown status");
-  assert_string_equal(fq_status_str((fq_status)7), "unknown status");
+static void
+test_status_phrase_of_unknown_code(void **state)
+{
+    (void)state;
+    assert_string_equal(fq_status_str((fq_status)-12345), "unknown status");
+    assert_string_equal(fq_status_str((fq_status)7), "unknown status");
 }
 
-static void test_status_nomem_is_fatal_and_others_not(void **state) {
-  (void)state;
-  assert_true(FQ_ERR_NOMEM <= FQ_ERR_FATAL);
-  assert_true(FQ_ERR_FORBIDDEN > FQ_ERR_FATAL);
+static void
+test_status_nomem_is_fatal_and_others_not(void **state)
+{
+    (void)state;
+    assert_true(FQ_ERR_NOMEM <= FQ_ERR_FATAL);
+    assert_true(FQ_ERR_FORBIDDEN > FQ_ERR_FATAL);
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      FQ_TEST(test_status_has_a_phrase_of_its_own),
-      FQ_TEST(test_status_phrase_of_unknown_code),
-      FQ_TEST(test_status_nomem_is_fatal_and_others_not),
-  };
-  return cmocka_run_group_tests(tests, NULL, NULL);
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        FQ_TEST(test_status_has_a_phrase_of_its_own),
+        FQ_TEST(test_status_phrase_of_unknown_code),
+        FQ_TEST(test_status_nomem_is_fatal_and_others_not),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }
