@@ -429,6 +429,11 @@ class SubscriptionManager(Declaring, Managing):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._app(scope, receive, send)
 
+    def _make_in_own_loop(self, factory: Callable[..., Any], scope: object) -> Any:
+        """What `factory(self)` makes in the loop of our own thread."""
+        self._service()
+        return self._executor._open_in_own_loop(lambda: factory(self, scope=scope))
+
     async def _start_for_connection(self) -> Service:
         try:
             return self._service()

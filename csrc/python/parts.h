@@ -35,7 +35,8 @@
     X(service_schema)                                                         \
     X(service_security)                                                       \
     X(channel_functions)                                                      \
-    X(feed)
+    X(feed)                                                                   \
+    X(transport_ws_handler)
 
 #define FQ_PART_DECLARE(part)                                                 \
     int fq_##part##_init(PyObject *module, fq_state *state);

@@ -22,6 +22,7 @@
     X(loop_mailbox_type)                                                      \
     X(port_object_type)                                                       \
     X(websocket_type)                                                         \
+    X(transport_ws_handler_type)                                              \
     X(asgi_app_type)                                                          \
     X(event_bus_type)                                                         \
     X(publication_type)                                                       \

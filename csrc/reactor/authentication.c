@@ -41,6 +41,8 @@ fq_authentication_arm(fq_session *session)
             at_ns = session->expires_ns;
     }
     fq_service_set_deadline(session->service, &session->deadline, at_ns);
+    atomic_store_explicit(&session->port->deadline_ns, at_ns,
+                          memory_order_relaxed);
 }
 
 /* What the client may has ended; it has the grace to bring something new. */

@@ -37,6 +37,7 @@ fq_port_new(fq_reactor *reactor, fq_mailbox *mailbox, bool is_polled,
     atomic_init(&port->n_refs, 2);
     port->reactor = fq_reactor_ref(reactor);
     port->mailbox = mailbox == NULL ? NULL : fq_mailbox_ref(mailbox);
+    atomic_init(&port->deadline_ns, UINT64_MAX);
     port->is_polled = is_polled || mailbox == NULL;
     port->owner = owner;
     fq_queue_init(&port->out, max_items, max_bytes);
@@ -214,6 +215,36 @@ fq_port_take(fq_port *port, fq_queue_item *items, size_t max, fq_close *pclose)
             fq_port_unref(port);
     }
     return n;
+}
+
+typedef struct flush_job {
+    fq_job job;
+    fq_ticket *done; /* one reference */
+} flush_job;
+
+static void
+run_flush(fq_job *job)
+{
+    flush_job *self = FQ_CONTAINER_OF(job, flush_job, job);
+    fq_ticket_complete(self->done, FQ_OK, NULL);
+    fq_ticket_unref(self->done);
+    fq_free(self);
+}
+
+fq_status
+fq_port_flush(fq_port *port, fq_ticket *done)
+{
+    flush_job *self = fq_alloc_zero(sizeof(*self));
+    if (self == NULL)
+        return FQ_ERR_NOMEM;
+    self->job.run = run_flush;
+    self->done = fq_ticket_ref(done);
+    fq_status status = fq_reactor_post(port->reactor, &self->job);
+    if (status != FQ_OK) {
+        fq_ticket_unref(done);
+        fq_free(self);
+    }
+    return status;
 }
 
 bool

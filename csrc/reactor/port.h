@@ -64,8 +64,10 @@ struct fq_port {
     fq_reactor *reactor; /* one memory reference */
     fq_mailbox *mailbox; /* one reference; where calls and news go. NULL: no
                            * loop, calls cannot be made */
-    bool is_polled;      /* news are not posted: the taker comes by itself */
-    void *owner;         /* loop: the Python side; NULL once it let go */
+    _Atomic uint64_t deadline_ns; /* when the peer may act by itself;
+                                   * UINT64_MAX: never. Relaxed */
+    bool is_polled; /* news are not posted: the taker comes by itself */
+    void *owner;    /* loop: the Python side; NULL once it let go */
     fq_rcbuf *connection_id; /* one reference; set before the port is used */
     fq_port_peer *peer;      /* reactor: NULL once it let go */
     pthread_mutex_t lock;    /* guards what follows */
@@ -117,6 +119,11 @@ fq_port_mail_taken(fq_port *port);
 size_t
 fq_port_take(fq_port *port, fq_queue_item *items, size_t max,
              fq_close *pclose);
+
+/* Completes |done| (one more reference is taken) after the peer has had all
+ * texts received before. Errors: FQ_ERR_CLOSED, FQ_ERR_NOMEM. */
+fq_status
+fq_port_flush(fq_port *port, struct fq_ticket *done);
 
 /* True when fq_port_take would give an item or a close. */
 bool
