@@ -244,6 +244,18 @@ fq_document_link(fq_document *document, fq_gql_errors *errors)
     return fq_document_check(document, status, errors);
 }
 
+const fq_ast_directive *
+fq_ast_directive_find(const fq_ast_list *directives, fq_str name)
+{
+    FQ_AST_FOREACH(node, directives)
+    {
+        const fq_ast_directive *directive = (const fq_ast_directive *)node;
+        if (fq_str_eq(directive->name, name))
+            return directive;
+    }
+    return NULL;
+}
+
 void
 fq_document_fini(fq_document *document)
 {

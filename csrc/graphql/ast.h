@@ -309,6 +309,10 @@ typedef struct fq_document {
                        * set by fq_document_link */
 } fq_document;
 
+/* The first of |directives| named |name|, or NULL. */
+const fq_ast_directive *
+fq_ast_directive_find(const fq_ast_list *directives, fq_str name);
+
 /* The key of |field| in a response. */
 static inline fq_str
 fq_ast_field_key(const fq_ast_field *field)

@@ -21,13 +21,8 @@ parse_variable_definition(fq_parser *parser, fq_ast_node **pnode)
         return FQ_ERR_NOMEM;
     TRY(fq_parser_description(parser, &definition->description));
     TRY(fq_parser_variable(parser, &definition->variable));
-    TRY(fq_parser_expect(parser, FQ_TOKEN_COLON));
-    TRY(fq_parser_type(parser, &definition->type));
-    bool has_default;
-    TRY(fq_parser_accept(parser, FQ_TOKEN_EQUALS, &has_default));
-    if (has_default)
-        TRY(fq_parser_value(parser, true, &definition->default_value));
-    TRY(fq_parser_directives(parser, true, &definition->directives));
+    TRY(fq_parser_typed(parser, &definition->type, &definition->default_value,
+                        &definition->directives));
     fq_parser_end(parser, &definition->node);
     parser->document->n_definitions++;
     *pnode = &definition->node;

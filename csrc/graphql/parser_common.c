@@ -392,6 +392,19 @@ fq_parser_type(fq_parser *parser, fq_ast_type **ptype)
 }
 
 fq_status
+fq_parser_typed(fq_parser *parser, fq_ast_type **ptype,
+                fq_ast_value **pdefault, fq_ast_list *directives)
+{
+    TRY(fq_parser_expect(parser, FQ_TOKEN_COLON));
+    TRY(fq_parser_type(parser, ptype));
+    bool has_default;
+    TRY(fq_parser_accept(parser, FQ_TOKEN_EQUALS, &has_default));
+    if (has_default)
+        TRY(fq_parser_value(parser, true, pdefault));
+    return fq_parser_directives(parser, true, directives);
+}
+
+fq_status
 fq_parser_description(fq_parser *parser, fq_ast_value **pvalue)
 {
     *pvalue = NULL;

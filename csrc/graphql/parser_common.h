@@ -146,6 +146,12 @@ fq_parser_named_type(fq_parser *parser, fq_ast_type **ptype);
 fq_status
 fq_parser_type(fq_parser *parser, fq_ast_type **ptype);
 
+/* What follows the name of a variable or input value: `: Type DefaultValue?
+ * Directives?`; *pdefault stays as it is when there is none. */
+fq_status
+fq_parser_typed(fq_parser *parser, fq_ast_type **ptype,
+                fq_ast_value **pdefault, fq_ast_list *directives);
+
 /* *pvalue is NULL when there is none. */
 fq_status
 fq_parser_description(fq_parser *parser, fq_ast_value **pvalue);

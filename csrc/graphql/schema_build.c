@@ -177,19 +177,6 @@ fail(fq_schema_builder *builder, fq_str before, fq_buf *message,
                                                              : FQ_ERR_NOMEM;
 }
 
-/* The first of |directives| named |name|, or NULL. */
-static const fq_ast_directive *
-find_directive(const fq_ast_list *directives, fq_str name)
-{
-    FQ_AST_FOREACH(node, directives)
-    {
-        const fq_ast_directive *directive = (const fq_ast_directive *)node;
-        if (fq_str_eq(directive->name, name))
-            return directive;
-    }
-    return NULL;
-}
-
 /* The String! argument |name| of a specified directive; |otherwise| when it
  * is not given and may be left out. What the document says about that
  * directive does not matter. |before| names the type whose field it is on. */
@@ -236,7 +223,7 @@ read_deprecation(fq_schema_builder *builder, const fq_ast_list *directives,
                  fq_str before, fq_str *preason)
 {
     static const fq_str otherwise = FQ_STR("No longer supported");
-    const fq_ast_directive *directive = find_directive(
+    const fq_ast_directive *directive = fq_ast_directive_find(
         directives, FQ_STR_LIT("deprecated"));
     if (directive == NULL)
         return FQ_OK;
@@ -400,8 +387,8 @@ build_input_fields(fq_schema_builder *builder, const fq_type_source *source)
         FQ_AST_FOREACH(node, &source->parts[i]->members)
     TRY(build_input(builder, (const fq_ast_input_definition *)node,
                     type->is_builtin, type->name, field++));
-    type->is_one_of = find_directive(&source->parts[0]->directives,
-                                     FQ_STR_LIT("oneOf"))
+    type->is_one_of = fq_ast_directive_find(&source->parts[0]->directives,
+                                            FQ_STR_LIT("oneOf"))
                       != NULL;
     return INDEX_INIT(builder, type->input_fields, type->n_members,
                       &type->member_index);
@@ -466,7 +453,7 @@ build_head(fq_schema_builder *builder, const fq_type_source *source)
     type->scalar = type->is_builtin ? fq_scalar_of(type->name)
                                     : FQ_SCALAR_OTHER;
     for (uint32_t i = 0; i < source->n_parts; i++) {
-        const fq_ast_directive *directive = find_directive(
+        const fq_ast_directive *directive = fq_ast_directive_find(
             &source->parts[i]->directives, FQ_STR_LIT("specifiedBy"));
         fq_str url = {NULL, 0};
         if (directive == NULL)

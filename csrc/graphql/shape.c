@@ -117,18 +117,6 @@ check_arguments(fq_projection *projection, const fq_input_def *args,
     return status;
 }
 
-static const fq_ast_directive *
-find_directive(const fq_ast_list *directives, fq_str name)
-{
-    FQ_AST_FOREACH(node, directives)
-    {
-        const fq_ast_directive *directive = (const fq_ast_directive *)node;
-        if (fq_str_eq(directive->name, name))
-            return directive;
-    }
-    return NULL;
-}
-
 /* The argument `if` of |directive|, in *pvalue. What is wrong with it goes to
  * the collector's error. */
 static fq_status
@@ -173,14 +161,14 @@ collect_directives(fq_collector *collector, const fq_ast_list *directives,
         return FQ_OK;
     bool value;
     fq_status status = FQ_OK;
-    const fq_ast_directive *skip = find_directive(directives,
-                                                  FQ_STR_LIT("skip"));
+    const fq_ast_directive *skip = fq_ast_directive_find(directives,
+                                                         FQ_STR_LIT("skip"));
     if (skip != NULL) {
         status = condition_value(collector, skip, &value);
         *pincludes = !value;
     }
-    const fq_ast_directive *include = find_directive(directives,
-                                                     FQ_STR_LIT("include"));
+    const fq_ast_directive *include = fq_ast_directive_find(
+        directives, FQ_STR_LIT("include"));
     if (status == FQ_OK && *pincludes && include != NULL
         && collector->error == NULL)
         status = condition_value(collector, include, pincludes);

@@ -37,27 +37,15 @@ typedef struct fq_root_fields {
     fq_root_directive **forbidden_tail;
 } fq_root_fields;
 
-static const fq_ast_directive *
-find_directive(const fq_ast_list *directives, fq_str name)
-{
-    FQ_AST_FOREACH(node, directives)
-    {
-        const fq_ast_directive *directive = (const fq_ast_directive *)node;
-        if (fq_str_eq(directive->name, name))
-            return directive;
-    }
-    return NULL;
-}
-
 /* True when a @skip or @include among |directives| was noted. */
 static bool
 note_forbidden(fq_validation *validation, fq_root_fields *root,
                const fq_ast_list *directives)
 {
-    const fq_ast_directive *directive = find_directive(directives,
-                                                       FQ_STR_LIT("skip"));
+    const fq_ast_directive *directive = fq_ast_directive_find(
+        directives, FQ_STR_LIT("skip"));
     if (directive == NULL)
-        directive = find_directive(directives, FQ_STR_LIT("include"));
+        directive = fq_ast_directive_find(directives, FQ_STR_LIT("include"));
     if (directive == NULL)
         return false;
     fq_root_directive *noted = fq_validation_alloc(validation, sizeof(*noted));
