@@ -24,6 +24,7 @@ from typing import Any
 from plot import Plot, Series
 
 from fraiseql_asgi import Limits, SubscriptionExecutor, SubscriptionManager, arg, event
+from fraiseql_asgi.filters import Filter
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests"))
@@ -112,10 +113,12 @@ def rss() -> int:
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
-async def bench_memory(n_wires: int = 100, n_each: int = 500) -> None:
-    """What a further subscription of a connection adds to the process."""
-    limits = Limits(max_subscriptions_per_connection=10**6)
+async def further_subscription(where: Filter | None, n_wires: int, n_each: int) -> list[float]:
+    """Bytes of RSS and of `subscriptions_bytes` for each of `n_each` further
+    subscriptions of a connection."""
+    limits = Limits(max_subscriptions_per_connection=10**6, events_per_second_per_subscription=100)
     async with SubscriptionManager(limits=limits) as manager:
+        manager.subscription("orderUpdated", where=where)
         wires = [Wire(manager) for _ in range(n_wires)]
 
         async def subscribe(first: int, n: int) -> None:
@@ -123,25 +126,38 @@ async def bench_memory(n_wires: int = 100, n_each: int = 500) -> None:
                 for number in range(first, first + n):
                     wire.write(
                         f'{{"id":"{number}","type":"subscribe","payload":{{"query":"{QUERY}",'
-                        f'"variables":{{"id":"{number}","region":"eu-west"}}}}}}'
+                        f'"variables":{{"id":"ord_{number}","region":"eu-west"}}}}}}'
                     )
                 await wire.done()
                 wire.texts.clear()
 
         # The first ones bring what is made once per connection.
         await subscribe(0, 20)
-        before, counted = rss(), manager.get_metrics()["subscriptions_bytes"]
+        before = rss(), manager.get_metrics()["subscriptions_bytes"]
         await subscribe(20, n_each)
-        n = n_wires * n_each
-        grown = rss() - before
-        counted = manager.get_metrics()["subscriptions_bytes"] - counted
+        after = rss(), manager.get_metrics()["subscriptions_bytes"]
         assert manager.get_metrics()["subscriptions_active"] == n_wires * (20 + n_each)
-        print(
-            f"\nmemory of a further subscription with two variables: {grown / n:,.0f} bytes of "
-            f"RSS (goal: 1,024), {counted / n:,.0f} by subscriptions_bytes ({n:,} measured)"
-        )
         for wire in wires:
             await wire.left()
+        return [(b - a) / (n_wires * n_each) for a, b in zip(before, after, strict=True)]
+
+
+async def bench_memory(n_wires: int = 100, n_each: int = 500) -> None:
+    """What a further subscription of a connection adds to the process."""
+    print("\nmemory of a further subscription of a connection: two variables, a rate limit")
+    print(f"{'where':<48} {'RSS bytes':>10} {'counted':>8}   goal: 1,024")
+    filters = {
+        "none": None,
+        "event.id == arg.id": event.id == arg.id,
+        "and event.customer.region == arg.region": (event.id == arg.id)
+        & (event.customer.region == arg.region),
+        "and event.total > 100": (event.id == arg.id)
+        & (event.customer.region == arg.region)
+        & (event.total > 100),
+    }
+    for name, where in filters.items():
+        used, counted = await further_subscription(where, n_wires, n_each)
+        print(f"{name:<48} {used:>10,.0f} {counted:>8,.0f}   {n_wires * n_each:,} measured")
 
 
 # -- selective events -------------------------------------------------------
