@@ -224,6 +224,15 @@ client_who(fq_service_client *client)
 
 /* ── life ── */
 
+/* What is kept for its subscription outside of the engine. */
+static size_t
+feed_n_bytes(const feed *self)
+{
+    return sizeof(*self) + sizeof(fq_port) + 2 * sizeof(fq_rcbuf)
+           + self->head->len + self->id->len
+           + (self->cancel != NULL ? sizeof(fq_call) : 0);
+}
+
 /* Subscribes; *ptext gets the JSON array of errors when that fails. */
 static fq_status
 subscribe(feed *self, fq_rcbuf **ptext)
@@ -261,10 +270,10 @@ subscribe(feed *self, fq_rcbuf **ptext)
     status = fq_engine_subscribe(self->service->engine, &self->sink, &args,
                                  &sub, &errors, &is_request_error);
     self->sub = sub;
-    if (sub != NULL)
-        fq_engine_hold_bytes(self->service->engine, sub,
-                             sizeof(*self) + sizeof(fq_port) + sizeof(fq_call)
-                                 + self->head->len + self->id->len);
+    if (sub != NULL) {
+        fq_sub_call_spare(&self->cancel, sub);
+        fq_engine_hold_bytes(self->service->engine, sub, feed_n_bytes(self));
+    }
     if (status != FQ_OK && errors.n_items > 0) {
         fq_buf buf = FQ_BUF_INIT;
         fq_gql_errors_write(&errors, &buf);

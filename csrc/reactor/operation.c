@@ -164,6 +164,14 @@ start_execution(fq_session *session, fq_operation *operation, uint64_t token,
     return FQ_OK;
 }
 
+static size_t
+operation_n_bytes(const fq_operation *self)
+{
+    return sizeof(*self) + sizeof(fq_gtws_op) + self->op->id.len
+           + sizeof(fq_rcbuf) + self->head->len
+           + (self->cancel != NULL ? sizeof(fq_call) : 0);
+}
+
 /* Starts a subscription, which |args| is complete for but the plan. */
 static fq_status
 start_subscription(fq_session *session, fq_operation *operation,
@@ -177,10 +185,9 @@ start_subscription(fq_session *session, fq_operation *operation,
     /* A source may have ended in its first call; all of it is gone then. */
     if (status == FQ_OK && sub != NULL) {
         operation->sub = sub;
+        fq_sub_call_spare(&operation->cancel, sub);
         fq_engine_hold_bytes(session->service->engine, sub,
-                             sizeof(*operation) + sizeof(fq_gtws_op)
-                                 + sizeof(fq_call) + operation->op->id.len
-                                 + operation->head->len);
+                             operation_n_bytes(operation));
     }
     return status;
 }

@@ -67,7 +67,18 @@ fq_sub_call_answer(fq_service *service, const fq_call *call)
 void
 fq_sub_call_cancel(fq_call *cancel, const fq_sub *sub)
 {
+    if (cancel == NULL)
+        return;
     cancel->sub_id = sub->id;
     if (sub->kind == FQ_FIELD_EVENT || fq_call_send(cancel) != FQ_OK)
         fq_call_free(cancel);
+}
+
+void
+fq_sub_call_spare(fq_call **pcancel, const fq_sub *sub)
+{
+    if (sub->kind != FQ_FIELD_EVENT || sub->is_calling)
+        return;
+    fq_call_free(*pcancel);
+    *pcancel = NULL;
 }

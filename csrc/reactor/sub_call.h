@@ -22,8 +22,14 @@ fq_sub_call_answer(fq_service *service, const fq_call *call);
 
 /* Tells Python, by |cancel| (stolen), that |sub| has ended; nothing is said
  * for subscriptions that never touch Python. The call is made before the
- * subscription is, because ending must not fail. */
+ * subscription is, because ending must not fail; it may be NULL for one that
+ * fq_sub_call_spare() was asked about. */
 void
 fq_sub_call_cancel(fq_call *cancel, const fq_sub *sub);
+
+/* Frees *pcancel, then NULL, where |sub| is live and will never need it: most
+ * never touch Python, and it is a quarter of what they hold. */
+void
+fq_sub_call_spare(fq_call **pcancel, const fq_sub *sub);
 
 #endif
