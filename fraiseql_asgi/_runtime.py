@@ -252,6 +252,9 @@ def _is_source(field: Field) -> bool:
 
 
 def _shows_params(field: Field) -> bool:
-    """Whether the field's function can ask for connection_params."""
-    resolver = field.resolver
-    return resolver is not None and resolver.n_params == (2 if resolver.is_source else 3)
+    """Whether a function of the field can ask for connection_params."""
+    return any(
+        resolver.n_params == (2 if resolver.is_source or resolver.is_initial else 3)
+        for resolver in (field.resolver, field.initial)
+        if resolver is not None
+    )

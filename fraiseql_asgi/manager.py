@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -27,6 +28,7 @@ from fraiseql_asgi.executor import SubscriptionExecutor, has_envelope, make_even
 from fraiseql_asgi.management import Managing
 from fraiseql_asgi.persisted import PersistedSetting, load_persisted
 from fraiseql_asgi.security import Security
+from fraiseql_asgi.stream import PayloadStream
 from fraiseql_asgi.subscription import Declaring, Field
 from fraiseql_asgi.types import Metrics, Receive, Returns, Scope, Send
 
@@ -40,6 +42,8 @@ _logger = logging.getLogger("fraiseql_asgi")
 #: Turns of the loop that one publish_event gives away while the loop has mail
 #: to hand on: enough for any burst, and an end where others publish for ever.
 _TURNS_MAX = 100
+#: `context.subscription_id` of what `subscribe` makes.
+_stream_ids = itertools.count(1)
 #: Seconds for the `finally` blocks of resolvers and sources when it stops.
 _STOP_TIMEOUT = 5.0
 
@@ -260,6 +264,39 @@ class SubscriptionManager(Declaring, Managing):
         return publication.id
 
     # -- subscriptions of the application -----------------------------------
+
+    def subscribe(
+        self,
+        query: str,
+        *,
+        variables: dict[str, Any] | None = None,
+        security: SecurityContext | dict[str, Any] | None = None,
+        operation_name: str | None = None,
+    ) -> PayloadStream:
+        """Subscribe as a client does, in this event loop.
+
+        Returns an async iterator of results, dicts such as `{"data": {...}}`,
+        live from now on. Resolvers run in this loop.
+
+            async for result in manager.subscribe("subscription { tick { n } }"):
+                print(result["data"])
+
+        Args:
+            query: the document.
+            variables: of the operation.
+            security: who it is for; None: a client that nobody authenticated.
+            operation_name: which of the document's operations.
+
+        Raises:
+            TypeError, ValueError: an argument cannot be one. What else is
+                wrong with the request is raised by the iterator.
+            ConfigError: no event loop runs here.
+            ClosedError: the manager was stopped.
+        """
+        stream = self._service().stream(
+            str(next(_stream_ids)), query, operation_name, variables, security
+        )
+        return PayloadStream(stream)
 
     async def create_subscription(
         self,

@@ -12,9 +12,10 @@ import functools
 import inspect
 import re
 from collections.abc import Callable, Iterable
-from typing import Any, TypeAlias, TypeVar, overload
+from typing import Any, TypeVar, overload
 
 from fraiseql_asgi import _core
+from fraiseql_asgi.config import check_seconds
 from fraiseql_asgi.errors import ConfigError
 from fraiseql_asgi.filters import Filter, check_client_filter, check_filter
 from fraiseql_asgi.types import Returns
@@ -30,9 +31,6 @@ __all__ = [
 ]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-
-#: What a declaration may say beyond channel and returns, by name; None: not said.
-_Further: TypeAlias = dict[str, Any]
 
 #: What the engine takes: names, and how many of them.
 _NAME_BYTES_MAX = 1024
@@ -55,6 +53,10 @@ class Field:
     client_filter: str | None = None
     #: Whether events that name no tenant are for all who listen.
     public: bool = False
+    #: Who makes the value a subscription begins with; None: nobody.
+    initial: _core.Resolver | None = None
+    #: Whether the resolver is called once for all subscriptions of a class.
+    shared: bool = False
 
     def settings(self) -> dict[str, Any]:
         """What else is declared of it, for the engine: only what was given."""
@@ -62,6 +64,49 @@ class Field:
         if self.where is not None:
             settings["where"] = self.where.ir
         if self.client_filter is not None:
+            settings["client_filter"] = self.client_filter
+        if self.public:
+            settings["public"] = True
+        if self.initial is not None:
+            settings["initial"] = self.initial
+        if self.shared:
+            settings["shared"] = True
+        return settings
+
+
+@dataclasses.dataclass(frozen=True)
+class _Options:
+    """The keywords of a declaration; None (False): not given."""
+
+    channel: str | Iterable[str] | None = None
+    returns: Returns | None = None
+    where: Filter | None = None
+    client_filter: str | None = None
+    public: bool = False
+    shared: bool = False
+    initial: Callable[..., Any] | None = None
+    resolver_timeout: float | None = None
+
+    def refuse(self, names: Iterable[str], why: str) -> None:
+        """Raise ConfigError if one of `names` was given; `why` has a place for it."""
+        for name in names:
+            value = getattr(self, name)
+            if value is not None and value is not False:
+                raise ConfigError(why.format(name), setting=name)
+
+    def timeout(self) -> float:
+        """Seconds; 0.0: those of the manager."""
+        if self.resolver_timeout is None:
+            return 0.0
+        return check_seconds("resolver_timeout", self.resolver_timeout)
+
+    def further(self) -> dict[str, Any]:
+        """What goes into a Field as it is, each checked by its owner."""
+        settings: dict[str, Any] = {}
+        if self.where is not None:
+            settings["where"] = check_filter(self.where)
+        if self.client_filter is not None:
+            check_client_filter(self.client_filter)
             settings["client_filter"] = self.client_filter
         if self.public:
             settings["public"] = True
@@ -88,6 +133,8 @@ class Declaring:
         where: Filter | None = None,
         client_filter: str | None = None,
         public: bool = False,
+        initial: Callable[..., Any] | None = None,
+        resolver_timeout: float | None = None,
     ) -> None: ...
 
     @overload
@@ -101,6 +148,9 @@ class Declaring:
         where: Filter | None = None,
         client_filter: str | None = None,
         public: bool = False,
+        shared: bool = False,
+        initial: Callable[..., Any] | None = None,
+        resolver_timeout: float | None = None,
     ) -> Callable[[Function], Function]: ...
 
     def subscription(
@@ -113,6 +163,9 @@ class Declaring:
         where: Filter | None = None,
         client_filter: str | None = None,
         public: bool = False,
+        shared: bool = False,
+        initial: Callable[..., Any] | None = None,
+        resolver_timeout: float | None = None,
     ) -> Any:
         """Declare a subscription field.
 
@@ -147,46 +200,43 @@ class Declaring:
                 with an input type made from the field's own type.
             public: with `Security(multi_tenant=True)`: events that name no
                 tenant are for all who listen; those that name one for it alone.
+            shared: call the resolver once per event for all subscriptions
+                that it cannot tell apart: on one event loop, of the same
+                document, variables and arguments, tenant, roles, boundaries
+                and fields. Its context shows these and no more.
+            initial: makes the value each subscription begins with, in front
+                of its events: `(variables, context)`, sync or async, returns
+                the field's value, or SKIP.
+            resolver_timeout: seconds that the resolver, and `initial`, may
+                take when they are async; None: the manager's.
 
         Raises:
             ConfigError: the declaration cannot work; it says why.
             TypeError: an argument has the wrong type.
         """
-        further = {
-            "where": where,
-            "client_filter": client_filter,
-            "public": bool(public) or None,
-        }
+        options = _Options(
+            channel=channel,
+            returns=returns,
+            where=where,
+            client_filter=client_filter,
+            public=bool(public),
+            shared=shared,
+            initial=initial,
+            resolver_timeout=resolver_timeout,
+        )
         if isinstance(target, str):
-            if returns is not None:
-                raise ConfigError(
-                    f"field {target!r} has no resolver whose result returns= could be about",
-                    setting="returns",
-                )
-            self.declare(_event_field(target, channel, further))
+            self.declare(_event_field(target, options))
             return None
         if target is not None:
-            self._declare_function(target, channel, returns, further)
+            self._declare_function(target, options)
             return target
-        return functools.partial(self._decorate, channel, returns, further)
+        return functools.partial(self._decorate, options)
 
-    def _decorate(
-        self,
-        channel: str | Iterable[str] | None,
-        returns: Returns | None,
-        further: _Further,
-        function: Function,
-    ) -> Function:
-        self._declare_function(function, channel, returns, further)
+    def _decorate(self, options: _Options, function: Function) -> Function:
+        self._declare_function(function, options)
         return function
 
-    def _declare_function(
-        self,
-        function: object,
-        channel: str | Iterable[str] | None,
-        returns: Returns | None,
-        further: _Further,
-    ) -> None:
+    def _declare_function(self, function: object, options: _Options) -> None:
         if not callable(function):
             raise TypeError(
                 "subscription takes a function or the name of a field, "
@@ -195,12 +245,9 @@ class Declaring:
         name = camel_case(_name_of(function))
         _check_name(name)
         if _is_kind(inspect.isasyncgenfunction, function):
-            field = _source_field(name, function, channel, returns, further)
+            field = _source_field(name, function, options)
         else:
-            resolver = make_resolver(name, function)
-            channels = check_channels(name, channel)
-            settings = _check_further(further)
-            field = Field(name, channels, check_returns(returns), resolver, **settings)
+            field = _resolver_field(name, function, options)
         self.declare(field)
 
 
@@ -279,8 +326,9 @@ def check_returns(returns: object) -> Returns:
     raise ConfigError(f'returns must be "field" or "data", not {returns!r}', setting="returns")
 
 
-def make_resolver(name: str, function: Callable[..., Any]) -> _core.Resolver:
-    """How to call `function`, a resolver of field `name`.
+def make_resolver(name: str, function: Callable[..., Any], timeout: float = 0.0) -> _core.Resolver:
+    """How to call `function`, a resolver of field `name`, and how long it may
+    take (0.0: as the service says).
 
     Raises:
         ConfigError: it is a generator, or takes too few or too many arguments.
@@ -291,39 +339,53 @@ def make_resolver(name: str, function: Callable[..., Any]) -> _core.Resolver:
             "generator (async def with yield)"
         )
     n_params = _count_params(name, function, "(event, variables)", ", context", 2, 3)
-    return _core.Resolver(function, name, n_params)
+    return _core.Resolver(function, name, n_params, timeout=timeout)
 
 
-def _check_further(further: _Further) -> _Further:
-    """The settings that were given, each checked by its owner."""
-    checked = {name: value for name, value in further.items() if value is not None}
-    if "where" in checked:
-        checked["where"] = check_filter(checked["where"])
-    if "client_filter" in checked:
-        check_client_filter(checked["client_filter"])
-    return checked
+def _make_initial(name: str, options: _Options) -> _core.Resolver | None:
+    """How to call `initial=` of field `name`."""
+    function = options.initial
+    if function is None:
+        return None
+    if not callable(function):
+        raise TypeError(f"initial must be callable, not {type(function).__name__}")
+    if _is_kind(inspect.isgeneratorfunction, function) or _is_kind(
+        inspect.isasyncgenfunction, function
+    ):
+        raise ConfigError(
+            f"field {name!r}: initial= returns one value, it does not yield", setting="initial"
+        )
+    n_params = _count_params(f"{name}.initial", function, "(variables, context)", "", 0, 2)
+    return _core.Resolver(function, name, n_params, is_initial=True, timeout=options.timeout())
 
 
-def _event_field(name: str, channel: str | Iterable[str] | None, further: _Further) -> Field:
+def _resolver_field(name: str, function: Callable[..., Any], options: _Options) -> Field:
+    return Field(
+        name,
+        check_channels(name, options.channel),
+        check_returns(options.returns),
+        make_resolver(name, function, options.timeout()),
+        initial=_make_initial(name, options),
+        shared=bool(options.shared),
+        **options.further(),
+    )
+
+
+def _event_field(name: str, options: _Options) -> Field:
     _check_name(name)
-    channels = check_channels(name, channel)
-    return Field(name, channels, **_check_further(further))
+    needless = ["returns", "shared"]
+    if options.initial is None:
+        needless.append("resolver_timeout")
+    options.refuse(needless, f"field {name!r} has no resolver that {{}}= could be about")
+    channels = check_channels(name, options.channel)
+    return Field(name, channels, initial=_make_initial(name, options), **options.further())
 
 
-def _source_field(
-    name: str,
-    function: Callable[..., Any],
-    channel: object,
-    returns: object,
-    further: _Further,
-) -> Field:
-    for setting, value in {"channel": channel, "returns": returns, **further}.items():
-        if value is not None:
-            raise ConfigError(
-                f"field {name!r} is a source of its own (an async generator): "
-                f"{setting}= has no meaning for it",
-                setting=setting,
-            )
+def _source_field(name: str, function: Callable[..., Any], options: _Options) -> Field:
+    options.refuse(
+        [field.name for field in dataclasses.fields(_Options)],
+        f"field {name!r} is a source of its own (an async generator): {{}}= has no meaning for it",
+    )
     n_params = _count_params(name, function, "(variables, context)", "", 0, 2)
     return Field(name, (), "field", _core.Resolver(function, name, n_params, is_source=True))
 

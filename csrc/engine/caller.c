@@ -15,6 +15,10 @@
  * Every callback may end the subscription. It is looked up by its id after
  * each: ids are never used again, addresses are.
  *
+ * A subscription with an initial value begins by calling for that, whatever
+ * its kind. Events for its resolver wait in |pending| as behind any call; what
+ * needs no call of its own is held as payloads (start.c).
+ *
  * The reference on an event is dropped after its delivery: when the last one
  * goes, a publisher may be told that all is done, and what it asks for then
  * must be in the queue. */
@@ -25,11 +29,6 @@
 #include "engine/dispatch.h"
 #include "engine/internal.h"
 #include "engine/payload.h"
-#include "json/reader.h"
-
-/* What a client reads when a value could not be read or projected. */
-static const char text_no_value[]
-    = "The value of this field could not be made.";
 
 static void
 caller_call(fq_engine *engine, fq_sub *sub)
@@ -223,50 +222,23 @@ fq_caller_event(fq_engine *engine, fq_sub *sub, fq_event *event)
 void
 fq_caller_start(fq_engine *engine, fq_sub *sub)
 {
-    FQ_CHECK(sub->kind == FQ_FIELD_SOURCE);
+    FQ_CHECK(sub->kind == FQ_FIELD_SOURCE || sub->start != NULL);
     caller_pump(engine, sub, true);
 }
 
-/* The payload of a value given as JSON text, or of the error it earns; NULL
- * without memory for either. */
-static fq_rcbuf *
-caller_payload(fq_engine *engine, fq_sub *sub, fq_str text)
-{
-    yyjson_doc *doc;
-    fq_rcbuf *payload = NULL;
-    if (fq_json_read(text, FQ_JSON_STRICT, &doc, NULL) == FQ_OK) {
-        payload = fq_payload_of_value(sub, yyjson_doc_get_root(doc),
-                                      &engine->scratch);
-        fq_json_free(doc);
-        FQ_METRIC_ADD(engine->metrics, projections, 1);
-    }
-    if (payload == NULL) {
-        FQ_METRIC_ADD(engine->metrics, resolver_errors, 1);
-        payload = fq_payload_of_error(sub, fq_str_of(text_no_value),
-                                      &engine->scratch);
-    }
-    return payload;
-}
-
-/* Delivers an answer, to |event| or NULL, that has something to deliver. May
- * end |sub|. */
+/* Delivers an answer, to |event| or NULL, that has something to deliver: a
+ * value is what |returns| says. May end |sub|. */
 static void
 caller_deliver(fq_engine *engine, fq_sub *sub, const fq_event *event,
-               fq_answer_kind kind, fq_str text)
+               fq_returns returns, fq_answer_kind kind, fq_str text)
 {
-    fq_rcbuf *payload;
-    if (kind == FQ_ANSWER_VALUE) {
-        payload = caller_payload(engine, sub, text);
-    } else if (kind == FQ_ANSWER_ERROR || kind == FQ_ANSWER_FAIL) {
-        FQ_METRIC_ADD(engine->metrics, resolver_errors, 1);
-        payload = fq_payload_of_error(sub, text, &engine->scratch);
-    } else {
-        return;
-    }
-    if (payload == NULL) {
+    bool is_lost;
+    fq_rcbuf *payload = fq_payload_of_answer(engine, sub->binding.variant,
+                                             returns, kind, text, &is_lost);
+    if (is_lost)
         fq_engine_lose(engine, sub);
+    if (payload == NULL)
         return;
-    }
     if (sub->conflate_path != NULL && event != NULL) {
         fq_rcbuf_unref(sub->next_key);
         /* Without memory for a key it is not conflated, that is all. */
@@ -300,17 +272,23 @@ fq_caller_answer(fq_engine *engine, fq_sub_id id, fq_answer_kind kind,
     fq_event *event = sub->called_for;
     sub->called_for = NULL;
     sub->is_calling = false;
+    bool is_initial = sub->start != NULL && event == NULL;
     if (sub->kind == FQ_FIELD_SOURCE) {
         sub->last_event_at_ns = now_ns;
         /* What has raised has ended; called again, it would raise for ever. */
         if (kind == FQ_ANSWER_ERROR)
             kind = FQ_ANSWER_FAIL;
     }
+    /* An initial value is the root field's, whatever the resolver returns. */
     if (now_ns < sub->security.expires_at_ns)
-        caller_deliver(engine, sub, event, kind, text);
+        caller_deliver(engine, sub, event,
+                       is_initial ? FQ_RETURNS_FIELD : sub->returns, kind,
+                       text);
     else
         FQ_METRIC_ADD(engine->metrics, security_expired_denied, 1);
     sub = fq_registry_find(&engine->registry, id);
+    if (sub != NULL && is_initial)
+        sub = fq_start_finish(engine, sub, now_ns);
     if (sub != NULL && (kind == FQ_ANSWER_END || kind == FQ_ANSWER_FAIL))
         caller_end(engine, sub,
                    kind == FQ_ANSWER_END ? FQ_END_SOURCE : FQ_END_ERROR);
@@ -333,11 +311,13 @@ fq_caller_check(const fq_sub *sub)
 {
 #ifndef NDEBUG
     FQ_CHECK(!sub->is_pumping);
-    FQ_CHECK(sub->kind != FQ_FIELD_EVENT || !sub->is_calling);
+    FQ_CHECK(sub->kind != FQ_FIELD_EVENT || !sub->is_calling
+             || sub->start != NULL);
+    FQ_CHECK(sub->start == NULL || sub->is_calling);
     FQ_CHECK(sub->kind == FQ_FIELD_RESOLVER || sub->called_for == NULL);
     FQ_CHECK(sub->kind == FQ_FIELD_SOURCE || !sub->is_stalled);
     FQ_CHECK(!(sub->is_calling && sub->is_stalled));
-    FQ_CHECK(sub->kind != FQ_FIELD_RESOLVER
+    FQ_CHECK(sub->kind != FQ_FIELD_RESOLVER || sub->start != NULL
              || sub->is_calling == (sub->called_for != NULL));
     FQ_CHECK(sub->pending.n_items == 0 || sub->is_calling);
     FQ_CHECK(sub->kind != FQ_FIELD_SOURCE || sub->is_calling

@@ -118,7 +118,8 @@ dispatch_payload(fq_engine *engine, fq_sub *sub)
     yyjson_val *value = yyjson_doc_get_root(dispatch->event->doc);
     fq_rcbuf_unref(share->payload);
     share->event_seq = key;
-    share->payload = fq_payload_of_value(sub, value, &engine->scratch);
+    share->payload = fq_payload_of_value(sub->binding.variant, sub->returns,
+                                         value, &engine->scratch);
     FQ_METRIC_ADD(engine->metrics, projections, 1);
     return share->payload;
 }
@@ -186,6 +187,10 @@ static void
 dispatch_match(fq_engine *engine, fq_sub *sub, uint64_t now_ns)
 {
     sub->last_event_at_ns = now_ns;
+    if (sub->shared != NULL) {
+        fq_shared_match(engine, sub);
+        return;
+    }
     if (sub->kind != FQ_FIELD_EVENT) {
         fq_caller_event(engine, sub, engine->dispatch.event);
         return;
@@ -197,7 +202,7 @@ dispatch_match(fq_engine *engine, fq_sub *sub, uint64_t now_ns)
     }
     if (sub->conflate_path != NULL)
         dispatch_set_key(engine, sub);
-    sub->sink->ops->next(sub->sink, sub, payload);
+    fq_engine_deliver(engine, sub, payload);
 }
 
 /* Sees that there is a current event; false when none waits. */
@@ -220,9 +225,11 @@ dispatch_begin(fq_engine *engine)
 
 /* Everybody has met the current event. */
 static void
-dispatch_end(fq_dispatch *dispatch)
+dispatch_end(fq_engine *engine)
 {
+    fq_dispatch *dispatch = &engine->dispatch;
     fq_event *event = dispatch->event;
+    fq_shared_call_matched(engine, event);
     dispatch->event = NULL;
     dispatch_drop_variants(dispatch);
     dispatch_drop_key(dispatch);
@@ -230,12 +237,13 @@ dispatch_end(fq_dispatch *dispatch)
 }
 
 void
-fq_dispatch_fini(fq_dispatch *dispatch)
+fq_dispatch_fini(fq_engine *engine)
 {
+    fq_dispatch *dispatch = &engine->dispatch;
     FQ_CHECK(!dispatch->is_running);
     fq_predicate_cursor_close(&dispatch->cursor);
     if (dispatch->event != NULL)
-        dispatch_end(dispatch);
+        dispatch_end(engine);
     fq_event_fifo_fini(&dispatch->waiting);
     fq_free(dispatch->variants);
     dispatch->variants = NULL;
@@ -284,7 +292,7 @@ fq_dispatch_run(fq_engine *engine, uint64_t now_ns)
     for (; n_left > 0 && dispatch_begin(engine); n_left--) {
         fq_sub *sub = fq_predicate_cursor_next(&dispatch->cursor);
         if (sub == NULL) {
-            dispatch_end(dispatch);
+            dispatch_end(engine);
         } else if (dispatch_admit(engine, sub, now_ns)) {
             n_matched++;
             dispatch_match(engine, sub, now_ns);

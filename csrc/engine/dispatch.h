@@ -38,7 +38,7 @@ fq_status
 fq_dispatch_init(fq_dispatch *dispatch);
 /* Lets go of all events. Not from within fq_dispatch_run. */
 void
-fq_dispatch_fini(fq_dispatch *dispatch);
+fq_dispatch_fini(struct fq_engine *engine);
 
 /* See fq_engine_dispatch and fq_engine_run. */
 bool

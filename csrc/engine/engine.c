@@ -32,6 +32,7 @@ fq_engine_new(const fq_engine_limits *limits, fq_metrics *metrics,
                               || fq_rate_is_limited(&engine->events_per_user);
     fq_predicate_index_init(&engine->predicates);
     fq_buf_init(&engine->scratch);
+    fq_shared_table_init(&engine->shared);
     fq_status status = fq_dispatch_init(&engine->dispatch);
     if (status == FQ_OK)
         status = fq_plan_cache_new(limits->max_plans, limits->max_plan_bytes,
@@ -59,7 +60,8 @@ fq_engine_free(fq_engine *engine)
 {
     if (engine == NULL)
         return;
-    fq_dispatch_fini(&engine->dispatch);
+    fq_dispatch_fini(engine);
+    fq_shared_table_fini(&engine->shared);
     fq_buf_fini(&engine->scratch);
     fq_predicate_index_fini(&engine->predicates);
     fq_registry_fini(&engine->registry);
@@ -154,6 +156,21 @@ fq_engine_answer(fq_engine *engine, fq_sub_id id, fq_answer_kind kind,
 }
 
 void
+fq_engine_set_shared(fq_engine *engine, const fq_shared_ops *ops, void *ctx)
+{
+    FQ_CHECK(engine->registry.n_subs == 0);
+    engine->shared.ops = ops;
+    engine->shared.ctx = ctx;
+}
+
+void
+fq_engine_answer_shared(fq_engine *engine, uint64_t id, fq_answer_kind kind,
+                        fq_str text, uint64_t now_ns)
+{
+    fq_shared_answer(engine, id, kind, text, now_ns);
+}
+
+void
 fq_engine_resume(fq_engine *engine, fq_sub_id id)
 {
     fq_caller_resume(engine, id);
@@ -205,6 +222,7 @@ engine_check_sub(const fq_engine *engine, const fq_sub *sub)
         FQ_CHECK(sub->listeners[i].channel != NULL);
     }
     fq_caller_check(sub);
+    fq_shared_check(engine, sub);
 }
 #endif
 

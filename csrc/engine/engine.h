@@ -32,6 +32,7 @@
 typedef struct fq_engine fq_engine;
 typedef struct fq_sub fq_sub;
 typedef struct fq_sink fq_sink;
+typedef struct fq_shared fq_shared;
 
 /* Names a subscription across the door: slot and generation, never used a
  * second time by the same engine. 0 names none. */
@@ -67,9 +68,10 @@ typedef struct fq_sink_ops {
      * brace; sub->n_carried is to be told with it. The sink counts deliveries
      * and what its queue drops. */
     void (*next)(fq_sink *sink, fq_sub *sub, fq_rcbuf *payload);
-    /* Ask for the value of |event| (a resolver) or for the source's next
-     * value (|event| NULL). Answered once by fq_engine_answer with the id of
-     * |sub|, now or later; the next call comes after the answer. */
+    /* Ask for the value of |event| (a resolver), for the initial value (|event|
+     * NULL, sub->start not) or for the source's next value (both NULL).
+     * Answered once by fq_engine_answer with the id of |sub|, now or later; the
+     * next call comes after the answer. */
     void (*call)(fq_sink *sink, fq_sub *sub, fq_event *event);
     /* More than max_pending events would wait, and |sub|, for whose resolver
      * one more is to, must not lose any: true: the engine drops its oldest all
@@ -95,7 +97,21 @@ struct fq_sink {
     size_t n_waiting;       /* events, over all subs; private to engine/ */
     size_t n_waiting_bytes; /* of these; likewise */
     fq_str connection_id;   /* whose it is */
+    void *route; /* where its calls go, opaque: subscriptions of one route can
+                   * share the calls of a shared field. NULL: none can */
 };
+
+/* Who makes the calls of shared fields, for all sinks: see shared.h. */
+typedef struct fq_shared_ops {
+    /* A class comes to be, with |shared| complete but for its handle: makes
+     * ready for its end, which must not fail. Errors: FQ_ERR_NOMEM. */
+    fq_status (*open)(void *ctx, fq_shared *shared);
+    /* Ask for the value of |event|. Answered once by fq_engine_answer_shared
+     * with the id of |shared|, now or later; the next call comes after it. */
+    void (*call)(void *ctx, fq_shared *shared, fq_event *event);
+    /* The class is gone: an answer that is awaited is not wanted any more. */
+    void (*close)(void *ctx, fq_shared *shared);
+} fq_shared_ops;
 
 /* One subscription. Members are read by sinks, written by the engine, except
  * |handle| and |n_carried|. What every delivery looks at comes first, in one
@@ -120,9 +136,12 @@ struct fq_sub {
     fq_rcbuf *conflate_path; /* of the field; NULL: it does not conflate */
     fq_rcbuf *next_key; /* what the delivery that is being made conflates by,
                          * or NULL; the sink takes it */
-    fq_rate_limit event_limit;    /* see event_rate.h */
-    fq_user *user;                /* whose it counts as; NULL: nobody's */
-    fq_list sink_node;            /* in sink->subs */
+    fq_rate_limit event_limit; /* see event_rate.h */
+    fq_user *user;             /* whose it counts as; NULL: nobody's */
+    struct fq_start *start; /* while its initial value is due; NULL before the
+                             * first event of all others */
+    fq_shared *shared;      /* the class that is called for it; NULL: none */
+    fq_list sink_node;      /* in sink->subs */
     fq_rcbuf *operation_name;     /* NULL: none */
     fq_sub_filter filter;         /* the events it wants */
     fq_security_context *context; /* one reference; NULL: nobody's, to which
@@ -274,6 +293,19 @@ typedef enum fq_answer_kind {
 void
 fq_engine_answer(fq_engine *engine, fq_sub_id id, fq_answer_kind kind,
                  fq_str text, uint64_t now_ns);
+
+/* Calls of shared fields are made through |ops|, which must live as long as
+ * the engine; without them such fields are called for each subscription. To be
+ * called before there are subscriptions. */
+void
+fq_engine_set_shared(fq_engine *engine, const fq_shared_ops *ops, void *ctx);
+
+/* The answer to shared_ops->call: VALUE, SKIP or ERROR for every subscription
+ * that the event matched, has not ended and still is of the class |id|. Else as
+ * fq_engine_answer. */
+void
+fq_engine_answer_shared(fq_engine *engine, uint64_t id, fq_answer_kind kind,
+                        fq_str text, uint64_t now_ns);
 
 /* There is room again for |id|: asks a stalled source for its next value.
  * Ignored for anything else. */

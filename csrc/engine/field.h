@@ -35,6 +35,11 @@ typedef struct fq_field {
     fq_field_kind kind;
     fq_returns returns;
     uint64_t token; /* opaque: names the resolver or source to its owner */
+    uint64_t initial_token; /* likewise, of what is asked for the first value
+                             * of each subscription; 0: nobody. Not for a
+                             * source */
+    bool is_shared;         /* a resolver's value for an event is that of every
+                             * subscription of the same class: shared.h */
     const fq_str *channels; /* names; none for a source; none for another
                              * kind: the field's name */
     size_t n_channels;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The engine's own struct, for the files that make up the engine: engine.c
- * (assembly), subscribe.c (subscriptions), dispatch.c (events), caller.c (resolvers and
- * sources). Thread: reactor. */
+ * (assembly), subscribe.c (subscriptions), dispatch.c (events), caller.c
+ * (resolvers and sources), start.c (initial values), shared.c (resolvers that
+ * are called once for many). Thread: reactor. */
 #ifndef FQ_ENGINE_INTERNAL_H
 #define FQ_ENGINE_INTERNAL_H
 
@@ -11,6 +12,8 @@
 #include "engine/engine.h"
 #include "engine/predicate_index.h"
 #include "engine/registry.h"
+#include "engine/shared.h"
+#include "engine/start.h"
 
 struct fq_engine {
     fq_engine_limits limits;
@@ -28,6 +31,7 @@ struct fq_engine {
     fq_rate events_per_subscription; /* of |limits| */
     fq_rate events_per_user;         /* likewise */
     bool has_event_rates;            /* one of them is set */
+    fq_shared_table shared;
     fq_buf scratch; /* for payloads; free between any two callbacks */
 };
 
@@ -39,6 +43,17 @@ fq_engine_lose(fq_engine *engine, fq_sub *sub)
     FQ_METRIC_ADD(engine->metrics, deliveries_dropped, 1);
     if (sub->n_carried < UINT32_MAX)
         sub->n_carried++;
+}
+
+/* Hands |payload| (borrowed) to the owner of |sub|, or keeps it until its
+ * initial value has been handed over. May end any subscription. */
+static inline void
+fq_engine_deliver(fq_engine *engine, fq_sub *sub, fq_rcbuf *payload)
+{
+    if (sub->start != NULL)
+        fq_start_hold(engine, sub, payload);
+    else
+        sub->sink->ops->next(sub->sink, sub, payload);
 }
 
 #endif

@@ -11,13 +11,23 @@
 #include "base/str.h"
 #include "engine/engine.h"
 
-/* What |value| (NULL: null) gives |sub|: its root field, projected. |buf| is
- * scratch. One reference, or NULL without memory. */
+/* What |value| (NULL: null) gives who is bound to |variant|: its root field,
+ * projected. |buf| is scratch. One reference, or NULL without memory. */
 fq_rcbuf *
-fq_payload_of_value(const fq_sub *sub, yyjson_val *value, fq_buf *buf);
+fq_payload_of_value(fq_plan_variant *variant, fq_returns returns,
+                    yyjson_val *value, fq_buf *buf);
 
 /* The root field null and |message| as an error of code RESOLVER_ERROR. */
 fq_rcbuf *
-fq_payload_of_error(const fq_sub *sub, fq_str message, fq_buf *buf);
+fq_payload_of_error(fq_plan_variant *variant, fq_str message, fq_buf *buf);
+
+/* The payload of an answer: of the value whose JSON |text| is, of the error
+ * when |kind| is ERROR or FAIL or there is no making a value of the text;
+ * counted. NULL when there is nothing to deliver (*pis_lost false) or no memory
+ * (*pis_lost true). */
+fq_rcbuf *
+fq_payload_of_answer(fq_engine *engine, fq_plan_variant *variant,
+                     fq_returns returns, fq_answer_kind kind, fq_str text,
+                     bool *pis_lost);
 
 #endif

@@ -99,6 +99,8 @@ subscribe_specify(const fq_engine *engine, const fq_plan *plan,
         spec->kind = args->kind;
         spec->returns = args->returns;
         spec->token = args->token;
+        spec->initial_token = 0;
+        spec->is_shared = false;
     }
     if (args->is_polled && spec->overflow == FQ_OVERFLOW_DISCONNECT)
         spec->overflow = FQ_OVERFLOW_DROP_OLDEST;
@@ -150,6 +152,8 @@ subscribe_free(fq_engine *engine, fq_sub *sub)
     sub->sink->n_waiting -= pending.n_items;
     sub->sink->n_waiting_bytes -= pending.n_bytes;
     fq_event *called_for = sub->called_for;
+    fq_shared *shared = sub->shared;
+    fq_start_free(sub->start);
     fq_binding_fini(&sub->binding);
     fq_sub_filter_fini(&sub->filter);
     fq_rcbuf_unref(sub->operation_name);
@@ -162,6 +166,8 @@ subscribe_free(fq_engine *engine, fq_sub *sub)
     if (called_for != NULL)
         fq_event_unref(called_for);
     fq_waiting_fini(&pending);
+    if (shared != NULL)
+        fq_shared_leave(engine, shared);
 }
 
 /* Counts one more subscription of the user of |args|, if there may be one;
@@ -216,6 +222,10 @@ subscribe_add(fq_engine *engine, fq_sink *sink, const fq_subscribe_args *args,
         status = fq_rcbuf_new(args->operation_name, &sub->operation_name);
     if (status == FQ_OK)
         status = fq_listening_enter(listening, engine, sub);
+    if (status == FQ_OK && spec->initial_token != 0)
+        status = fq_start_new(spec->initial_token, &sub->start);
+    if (status == FQ_OK && spec->is_shared && sink->route != NULL)
+        status = fq_shared_join(engine, sub, &into->binding);
     if (status == FQ_OK)
         status = fq_registry_add(&engine->registry, sub, &sub->id);
     if (status != FQ_OK) {
@@ -410,7 +420,7 @@ fq_engine_subscribe(fq_engine *engine, fq_sink *sink,
                   fq_predicate_index_n_channels(&engine->predicates));
     fq_sub *sub = *psub;
     fq_engine_hold_bytes(engine, sub, subscribe_n_bytes(sub));
-    if (sub->kind == FQ_FIELD_SOURCE) {
+    if (sub->kind == FQ_FIELD_SOURCE || sub->start != NULL) {
         fq_sub_id id = sub->id;
         fq_caller_start(engine, sub);
         *psub = fq_registry_find(&engine->registry, id);
@@ -469,17 +479,21 @@ fq_engine_renew(fq_engine *engine, fq_sub *sub, fq_security_context *context,
     status = subscribe_authorise(&request, &admission, errors,
                                  &is_request_error);
     fq_json_free(variables);
+    fq_security_context *before = sub->context;
+    sub->context = context;
+    if (status == FQ_OK)
+        status = fq_shared_rejoin(engine, sub, &admission.binding);
     if (status != FQ_OK) {
+        sub->context = before;
         admission_fini(&admission);
         return status;
     }
+    fq_security_context_ref(context);
+    fq_security_context_unref(before);
     fq_binding_fini(&sub->binding);
     sub->binding = admission.binding;
     fq_sub_security_fini(&sub->security);
     sub->security = admission.security;
-    fq_security_context_ref(context);
-    fq_security_context_unref(sub->context);
-    sub->context = context;
     return FQ_OK;
 }
 

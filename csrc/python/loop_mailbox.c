@@ -13,16 +13,18 @@
 #include "python/errors.h"
 #include "python/exception.h"
 #include "python/port_object.h"
-#include "python/resolver.h"
+#include "python/resolver_call.h"
 #include "reactor/call.h"
 #include "reactor/port.h"
 
 struct fq_loop_mailbox {
     PyObject_HEAD
-    fq_mailbox *mailbox; /* NULL once closed */
-    PyObject *loop;      /* NULL once closed */
-    PyObject *context;   /* an empty one, for callbacks of our own */
-    PyObject *module;    /* keeps |state| */
+    fq_mailbox *mailbox;    /* NULL once closed */
+    PyObject *loop;         /* NULL once closed */
+    PyObject *context;      /* an empty one, for callbacks of our own */
+    PyObject *call_context; /* one marked as inside of user code */
+    PyObject *held;   /* set of what lives as long as the loop, or NULL */
+    PyObject *module; /* keeps |state| */
     fq_state *state;
     fq_loop_mailbox *next;  /* in state->loop_mailboxes */
     fq_list waits;          /* ticket_wait by link */
@@ -59,6 +61,30 @@ PyObject *
 fq_loop_mailbox_context(const fq_loop_mailbox *self)
 {
     return self->context;
+}
+
+PyObject *
+fq_loop_mailbox_call_context(const fq_loop_mailbox *self)
+{
+    return self->call_context;
+}
+
+int
+fq_loop_mailbox_hold(fq_loop_mailbox *self, PyObject *object)
+{
+    if (self->held == NULL)
+        self->held = PySet_New(NULL);
+    return self->held == NULL ? -1 : PySet_Add(self->held, object);
+}
+
+void
+fq_loop_mailbox_release(fq_loop_mailbox *self, PyObject *object)
+{
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    if (self->held != NULL && PySet_Discard(self->held, object) < 0)
+        PyErr_WriteUnraisable((PyObject *)self);
+    PyErr_Restore(type, value, traceback);
 }
 
 bool
@@ -216,6 +242,13 @@ drop_user(fq_loop_mailbox *self)
     PyErr_Fetch(&type, &value, &traceback);
     close_in_loop(self);
     PyErr_Restore(type, value, traceback);
+}
+
+fq_loop_mailbox *
+fq_loop_mailbox_join(fq_loop_mailbox *self)
+{
+    self->n_users++;
+    return (fq_loop_mailbox *)Py_NewRef((PyObject *)self);
 }
 
 void
@@ -437,7 +470,9 @@ loop_mailbox_new(fq_state *state, PyObject *loop)
     self->module = Py_NewRef(PyType_GetModule(type));
     self->loop = Py_NewRef(loop);
     self->context = PyContext_New();
-    if (self->context == NULL)
+    self->call_context = PyContext_New();
+    if (self->context == NULL || self->call_context == NULL
+        || fq_resolver_mark_inside(state, self->call_context) < 0)
         goto fail;
     fq_status status = fq_mailbox_new(&self->mailbox);
     if (status == FQ_ERR_SYSTEM) {
@@ -522,6 +557,8 @@ loop_mailbox_traverse(fq_loop_mailbox *self, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(self->loop);
     Py_VISIT(self->context);
+    Py_VISIT(self->call_context);
+    Py_VISIT(self->held);
     Py_VISIT(self->module);
     FQ_LIST_FOREACH(node, &self->waits)
     {
@@ -539,6 +576,8 @@ loop_mailbox_clear(fq_loop_mailbox *self)
     PyErr_Restore(type, value, traceback);
     Py_CLEAR(self->loop);
     Py_CLEAR(self->context);
+    Py_CLEAR(self->call_context);
+    Py_CLEAR(self->held);
     return 0;
 }
 

@@ -26,6 +26,10 @@ typedef struct fq_loop_mailbox fq_loop_mailbox;
 fq_loop_mailbox *
 fq_loop_mailbox_use(fq_state *state);
 
+/* |self| with one more user. Thread: its loop's. */
+fq_loop_mailbox *
+fq_loop_mailbox_join(fq_loop_mailbox *self);
+
 /* One user less. The last one takes the descriptor out of the loop and closes
  * it; from another thread this happens in the loop's next turn. Thread: any
  * that holds the GIL. Keeps the current exception. */
@@ -44,6 +48,19 @@ fq_loop_mailbox_loop(const fq_loop_mailbox *self);
  * so that it need not copy one; borrowed, likewise. */
 PyObject *
 fq_loop_mailbox_context(const fq_loop_mailbox *self);
+
+/* Another one for copies that calls without a connection run in. */
+PyObject *
+fq_loop_mailbox_call_context(const fq_loop_mailbox *self);
+
+/* Keeps |object| as long as the loop, until it is released: a task that waits
+ * for something of ours is known to nobody else. Returns 0, or -1 with an
+ * exception. */
+int
+fq_loop_mailbox_hold(fq_loop_mailbox *self, PyObject *object);
+/* Harmless when it is not held. Keeps the current exception. */
+void
+fq_loop_mailbox_release(fq_loop_mailbox *self, PyObject *object);
 
 /* True when the calling thread runs this very loop. */
 bool

@@ -28,7 +28,9 @@
     X(event_bus)                                                              \
     X(publish)                                                                \
     X(resolver)                                                               \
+    X(resolver_call)                                                          \
     X(resolver_context)                                                       \
+    X(shared_security)                                                        \
     X(resolver_task)                                                          \
     X(source)                                                                 \
     X(service_object)                                                         \
@@ -36,7 +38,8 @@
     X(service_security)                                                       \
     X(channel_functions)                                                      \
     X(feed)                                                                   \
-    X(transport_ws_handler)
+    X(transport_ws_handler)                                                   \
+    X(stream)
 
 #define FQ_PART_DECLARE(part)                                                 \
     int fq_##part##_init(PyObject *module, fq_state *state);

@@ -6,6 +6,7 @@
 #include <structmember.h>
 
 #include "base/check.h"
+#include "python/resolver_call.h"
 
 int
 fq_port_object_start(fq_port_object *self, PyObject *service,
@@ -13,7 +14,10 @@ fq_port_object_start(fq_port_object *self, PyObject *service,
 {
     FQ_CHECK(self->context == NULL && self->service == NULL);
     self->context = PyContext_CopyCurrent();
-    if (self->context == NULL)
+    if (self->context == NULL
+        || fq_resolver_mark_inside(fq_state_of((PyObject *)self),
+                                   self->context)
+               < 0)
         return -1;
     self->service = Py_NewRef(service);
     self->mailbox = mailbox;

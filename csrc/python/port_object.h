@@ -21,8 +21,9 @@ struct fq_port_object {
     fq_loop_mailbox *mailbox; /* one reference and one user of it; NULL:
                                * no loop (then nothing runs here) */
     PyObject *service;        /* the Service it belongs to; NULL after */
-    PyObject *context;        /* contextvars.Context as it was at the start:
-                               * user code runs in copies of it */
+    PyObject *context;        /* contextvars.Context as it was at the start,
+                               * marked as inside of user code, which runs in
+                               * copies of it */
     PyObject *scope;          /* the ASGI scope, or NULL */
     PyObject *params;         /* payload of connection_init, set by resolver.c
                                * (a dict), or NULL */

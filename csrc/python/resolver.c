@@ -1,26 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* One function per kind of call, and what they share: the user's function is
- * called in a copy of the connection's contextvars, its result is converted
- * and sent back, its exception is logged and masked. Thread: loop. */
+/* Functions of the user, and their exceptions: logged here, and masked for
+ * clients. Thread: loop. */
 #include "python/resolver.h"
 
 #include <structmember.h>
 
-#include "python/auth.h"
+#include "base/clock.h"
 #include "python/convert.h"
 #include "python/parts.h"
-#include "python/resolver_context.h"
-#include "python/resolver_task.h"
-#include "python/source.h"
 
 /* What clients are told of an exception, unless the service debugs. */
 static const char masked_message[] = "Internal server error";
 
 /* ── exceptions ── */
 
-/* The module's logger; borrowed, or NULL with an exception. */
-static PyObject *
-get_logger(fq_state *state)
+PyObject *
+fq_resolver_logger(fq_state *state)
 {
     if (state->logger == NULL) {
         PyObject *logging = PyImport_ImportModule("logging");
@@ -41,11 +36,12 @@ log_error(fq_state *state, const fq_resolver *resolver, const char *verb,
 {
     const char *format = resolver->is_handler ? "the %s %r %s"
                                               : "the %s of field %r %s";
-    const char *what = resolver->is_handler  ? "handler"
-                       : resolver->is_source ? "source"
-                                             : "resolver";
+    const char *what = resolver->is_handler   ? "handler"
+                       : resolver->is_source  ? "source"
+                       : resolver->is_initial ? "initial value"
+                                              : "resolver";
     PyObject *kwargs = NULL, *args = NULL, *error = NULL, *result = NULL;
-    PyObject *logger = get_logger(state);
+    PyObject *logger = fq_resolver_logger(state);
     if (logger != NULL)
         error = PyObject_GetAttr(logger, state->str_error);
     if (error != NULL)
@@ -119,363 +115,37 @@ fq_resolver_take_exception(fq_state *state, const fq_service_object *service,
     return text;
 }
 
-/* Answers |call| (given away) with the current exception. Returns as
- * fq_resolver_call. */
-static int
-answer_exception(fq_state *state, const fq_service_object *service,
-                 const fq_resolver *resolver, fq_call *call)
-{
-    if (fq_auth_is_call(call)) {
-        fq_auth_fail(state, service, resolver, call);
-        return PyErr_Occurred() ? -1 : 0;
-    }
-    fq_rcbuf *text = fq_resolver_take_exception(state, service, resolver);
-    fq_call_answer(
-        call, resolver->is_source ? FQ_ANSWER_FAIL : FQ_ANSWER_ERROR, text);
-    return PyErr_Occurred() ? -1 : 0;
-}
-
-/* ── results ── */
-
-int
-fq_resolver_answer(fq_state *state, const fq_service_object *service,
-                   fq_call *call, PyObject *value)
-{
-    if (fq_auth_is_call(call))
-        return fq_auth_answer(state, call, value);
-    if (call->kind == FQ_CALL_EXECUTE && !PyDict_Check(value)) {
-        PyErr_Format(PyExc_TypeError,
-                     "the result must be a dict such as {\"data\": ...}, not "
-                     "%.200s",
-                     Py_TYPE(value)->tp_name);
-        return -1;
-    }
-    if (value == state->skip) {
-        fq_call_answer(call, FQ_ANSWER_SKIP, NULL);
-        return 0;
-    }
-    const fq_limits *limits = service->service == NULL
-                                  ? &fq_limits_default
-                                  : fq_service_limits(service->service);
-    fq_rcbuf *text = fq_convert_to_rcbuf(state, value, "result",
-                                         limits->event_max_bytes);
-    if (text == NULL)
-        return -1;
-    fq_call_answer(call, FQ_ANSWER_VALUE, text);
-    return 0;
-}
-
-static bool
-is_awaitable(PyObject *value)
-{
-    if (PyCoro_CheckExact(value))
-        return true;
-    PyAsyncMethods *async = Py_TYPE(value)->tp_as_async;
-    return async != NULL && async->am_await != NULL;
-}
-
-/* ── calling ── */
-
-/* The dict of |json|, which is an object or absent. */
-static PyObject *
-make_dict(fq_state *state, const fq_rcbuf *json)
-{
-    if (json == NULL || json->len == 2)
-        return PyDict_New();
-    return fq_convert_from_json(state, fq_rcbuf_str(json));
-}
-
-/* Fills |args| with what |resolver| takes. Returns how many, or -1 with an
- * exception (none is kept). */
-static int
-make_args(fq_state *state, fq_port_object *owner, const fq_resolver *resolver,
-          const fq_call *call, PyObject **args)
-{
-    int n = 0;
-    int n_params = resolver->n_params;
-    if (!resolver->is_source) {
-        if ((args[n] = make_dict(state, call->data)) == NULL)
-            goto fail;
-        n++;
-    }
-    if (n < n_params && !resolver->is_handler) {
-        if ((args[n] = make_dict(state, call->variables)) == NULL)
-            goto fail;
-        n++;
-    }
-    if (n < n_params) {
-        if (fq_auth_is_call(call))
-            args[n] = Py_NewRef(owner->scope == NULL ? Py_None : owner->scope);
-        else
-            args[n] = fq_resolver_context_new(state, owner, call);
-        if (args[n] == NULL)
-            goto fail;
-        n++;
-    }
-    return n;
-fail:
-    while (n > 0)
-        Py_DECREF(args[--n]);
-    return -1;
-}
-
-/* A copy of the connection's contextvars, entered; to be left by
- * leave_context. */
-static PyObject *
-enter_context(fq_state *state, fq_port_object *owner)
-{
-    PyObject *context = PyContext_Copy(owner->context);
-    if (context == NULL || PyContext_Enter(context) < 0) {
-        Py_XDECREF(context);
-        return NULL;
-    }
-    PyObject *token = PyContextVar_Set(state->inside_var, Py_True);
-    if (token == NULL) {
-        PyContext_Exit(context);
-        Py_DECREF(context);
-        return NULL;
-    }
-    Py_DECREF(token);
-    return context;
-}
-
-static void
-leave_context(PyObject *context)
-{
-    int result = PyContext_Exit(context);
-    FQ_CHECK(result == 0);
-    (void)result;
-    Py_DECREF(context);
-}
-
-bool
-fq_resolver_is_inside(fq_state *state)
-{
-    PyObject *value = NULL;
-    if (PyContextVar_Get(state->inside_var, NULL, &value) < 0)
-        PyErr_Clear();
-    Py_XDECREF(value);
-    return value == Py_True;
-}
-
-/* A task for |awaitable| (stolen) in the current context. */
-static PyObject *
-make_task(fq_state *state, fq_port_object *owner, PyObject *awaitable)
-{
-    PyObject *task;
-    if (PyCoro_CheckExact(awaitable))
-        task = PyObject_CallMethodOneArg(fq_loop_mailbox_loop(owner->mailbox),
-                                         state->str_create_task, awaitable);
-    else
-        task = PyObject_CallOneArg(state->ensure_future, awaitable);
-    Py_DECREF(awaitable);
-    return task;
-}
-
-/* Calls |resolver| for |call|; *pis_task says that a task was returned. */
-static PyObject *
-call_function(fq_state *state, fq_port_object *owner,
-              const fq_resolver *resolver, const fq_call *call, bool *pis_task)
-{
-    *pis_task = false;
-    PyObject *args[3];
-    int n = make_args(state, owner, resolver, call, args);
-    if (n < 0)
-        return NULL;
-    PyObject *value = NULL;
-    PyObject *context = enter_context(state, owner);
-    if (context != NULL) {
-        value = PyObject_Vectorcall(resolver->function, args, (size_t)n, NULL);
-        if (value != NULL && is_awaitable(value)) {
-            *pis_task = true;
-            value = make_task(state, owner, value);
-        }
-        leave_context(context);
-    }
-    while (n > 0)
-        Py_DECREF(args[--n]);
-    return value;
-}
-
-static int
-call_resolve(fq_state *state, fq_port_object *owner,
-             fq_service_object *service, fq_resolver *resolver, fq_call *call)
-{
-    bool is_task;
-    int result = -1;
-    PyObject *value = call_function(state, owner, resolver, call, &is_task);
-    if (value != NULL && is_task)
-        result = fq_resolver_task_start(state, owner, resolver, value, call);
-    else if (value != NULL)
-        result = fq_resolver_answer(state, service, call, value);
-    Py_XDECREF(value);
-    if (result < 0)
-        result = answer_exception(state, service, resolver, call);
-    return result;
-}
-
-/* The first value of a source: calls the function, which makes a generator
- * and runs none of its code, and starts to drive it. */
-static int
-start_source(fq_state *state, fq_port_object *owner,
-             fq_service_object *service, fq_resolver *resolver, fq_call *call)
-{
-    int result = -1;
-    PyObject *args[3];
-    int n = make_args(state, owner, resolver, call, args);
-    PyObject *context = n < 0 ? NULL : enter_context(state, owner);
-    if (context != NULL) {
-        PyObject *generator = PyObject_Vectorcall(resolver->function, args,
-                                                  (size_t)n, NULL);
-        if (generator != NULL)
-            result = fq_source_start(state, owner, resolver, generator, call);
-        Py_XDECREF(generator);
-        leave_context(context);
-    }
-    while (n > 0)
-        Py_DECREF(args[--n]);
-    if (result < 0)
-        result = answer_exception(state, service, resolver, call);
-    return result;
-}
-
-static int
-call_next(fq_state *state, fq_port_object *owner, fq_service_object *service,
-          fq_resolver *resolver, fq_call *call)
-{
-    PyObject *source = fq_port_object_get_running(owner, call->sub_id);
-    if (source == NULL)
-        return start_source(state, owner, service, resolver, call);
-    fq_source_ask(source, call);
-    Py_DECREF(source);
-    return 0;
-}
-
-/* RESOLVE, NEXT and EXECUTE: finds what to call. */
-static int
-call_user(fq_state *state, fq_port_object *owner, fq_call *call)
-{
-    fq_service_object *service = (fq_service_object *)Py_NewRef(
-        owner->service);
-    fq_resolver *resolver = (fq_resolver *)fq_service_object_get_resolver(
-        service, call->token);
-    int result = 0;
-    if (resolver == NULL)
-        fq_call_answer(call, FQ_ANSWER_SKIP, NULL);
-    else if (call->kind == FQ_CALL_NEXT)
-        result = call_next(state, owner, service, resolver, call);
-    else
-        result = call_resolve(state, owner, service, resolver, call);
-    Py_XDECREF(resolver);
-    Py_DECREF(service);
-    return result;
-}
-
-/* INIT and RENEW. The payload of connection_init is kept for the resolvers'
- * context; then the auth handler is asked, where there is one. */
-static int
-call_auth(fq_state *state, fq_port_object *owner, fq_call *call)
-{
-    if (call->data != NULL && call->kind == FQ_CALL_INIT) {
-        PyObject *params = fq_convert_from_json(state,
-                                                fq_rcbuf_str(call->data));
-        if (params == NULL)
-            PyErr_WriteUnraisable((PyObject *)owner);
-        Py_XSETREF(owner->params, params);
-    }
-    if (call->token != 0)
-        return call_user(state, owner, call);
-    fq_call_answer(call, FQ_ANSWER_VALUE, NULL);
-    return 0;
-}
-
-/* Once per service: clients are told no more than that it is not served. */
-static void
-log_unhandled(fq_state *state)
-{
-    PyObject *result = NULL;
-    PyObject *logger = get_logger(state);
-    if (logger != NULL)
-        result = PyObject_CallMethod(
-            logger, "warning", "s",
-            "a client sent a query or mutation, and nothing executes them: "
-            "give the manager an execute_handler= (told once)");
-    if (result == NULL)
-        PyErr_WriteUnraisable(logger);
-    Py_XDECREF(result);
-}
-
-static void
-call_cancel(fq_state *state, fq_port_object *owner, fq_call *call)
-{
-    PyObject *runs = fq_port_object_take_running(owner, call->sub_id);
-    fq_call_free(call);
-    if (runs == NULL)
-        return;
-    PyObject *result = PyObject_CallMethodNoArgs(runs, state->str_cancel);
-    if (result == NULL)
-        PyErr_WriteUnraisable(runs);
-    Py_XDECREF(result);
-    Py_DECREF(runs);
-}
-
-int
-fq_resolver_call(fq_state *state, fq_loop_mailbox *Py_UNUSED(mailbox),
-                 fq_call *call)
-{
-    fq_port_object *owner = call->port->owner;
-    if (owner == NULL || owner->service == NULL || owner->mailbox == NULL) {
-        fq_call_free(call);
-        return 0;
-    }
-    Py_INCREF(owner);
-    int result = 0;
-    switch (call->kind) {
-    case FQ_CALL_INIT:
-    case FQ_CALL_RENEW:
-        result = call_auth(state, owner, call);
-        break;
-    case FQ_CALL_RESOLVE:
-    case FQ_CALL_NEXT:
-    case FQ_CALL_EXECUTE:
-        result = call_user(state, owner, call);
-        break;
-    case FQ_CALL_UNHANDLED:
-        log_unhandled(state);
-        fq_call_free(call);
-        break;
-    case FQ_CALL_CANCEL:
-        call_cancel(state, owner, call);
-        break;
-    }
-    Py_DECREF(owner);
-    return result;
-}
-
 /* ── Resolver ── */
+
+/* How many parameters |self| may have. */
+static bool
+takes_params(const fq_resolver *self)
+{
+    int low = 2, high = 3;
+    if (self->is_source || self->is_initial)
+        low = 0, high = 2;
+    else if (self->is_handler)
+        low = 1, high = 2;
+    return self->n_params >= low && self->n_params <= high
+           && self->is_source + self->is_handler + self->is_initial <= 1;
+}
 
 static PyObject *
 resolver_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     static char *keywords[] = {"function",  "name",       "n_params",
-                               "is_source", "is_handler", NULL};
+                               "is_source", "is_handler", "is_initial",
+                               "timeout",   NULL};
     PyObject *function, *name;
-    int n_params, is_source = 0, is_handler = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OUi|pp:Resolver", keywords,
-                                     &function, &name, &n_params, &is_source,
-                                     &is_handler))
+    int n_params, is_source = 0, is_handler = 0, is_initial = 0;
+    double timeout = 0;
+    if (!PyArg_ParseTupleAndKeywords(
+            args, kwargs, "OUi|pppd:Resolver", keywords, &function, &name,
+            &n_params, &is_source, &is_handler, &is_initial, &timeout))
         return NULL;
     if (!PyCallable_Check(function)) {
         PyErr_Format(PyExc_TypeError, "function must be callable, not %.200s",
                      Py_TYPE(function)->tp_name);
-        return NULL;
-    }
-    if (n_params < (is_source    ? 0
-                    : is_handler ? 1
-                                 : 2)
-        || n_params > (is_source || is_handler ? 2 : 3)
-        || (is_source && is_handler)) {
-        PyErr_Format(PyExc_ValueError, "n_params must not be %d", n_params);
         return NULL;
     }
     fq_resolver *self = (fq_resolver *)type->tp_alloc(type, 0);
@@ -486,8 +156,28 @@ resolver_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->n_params = n_params;
     self->is_source = is_source;
     self->is_handler = is_handler;
-    return (PyObject *)self;
+    self->is_initial = is_initial;
+    self->timeout_ns = (uint64_t)(timeout * FQ_NS_PER_S);
+    if (takes_params(self))
+        return (PyObject *)self;
+    PyErr_Format(PyExc_ValueError, "n_params must not be %d", n_params);
+    Py_DECREF(self);
+    return NULL;
 }
+
+static PyObject *
+resolver_get_timeout(fq_resolver *self, void *Py_UNUSED(closure))
+{
+    if (self->timeout_ns == 0)
+        Py_RETURN_NONE;
+    return PyFloat_FromDouble((double)self->timeout_ns / FQ_NS_PER_S);
+}
+
+static PyGetSetDef resolver_getset[] = {
+    {"timeout", (getter)resolver_get_timeout, NULL,
+     "Seconds; None: the service's.", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
 
 static int
 resolver_traverse(fq_resolver *self, visitproc visit, void *arg)
@@ -521,6 +211,7 @@ static PyMemberDef resolver_members[] = {
     {"n_params", T_INT, offsetof(fq_resolver, n_params), READONLY, NULL},
     {"is_source", T_BOOL, offsetof(fq_resolver, is_source), READONLY, NULL},
     {"is_handler", T_BOOL, offsetof(fq_resolver, is_handler), READONLY, NULL},
+    {"is_initial", T_BOOL, offsetof(fq_resolver, is_initial), READONLY, NULL},
     {NULL, 0, 0, 0, NULL},
 };
 
@@ -530,9 +221,11 @@ static PyType_Slot resolver_slots[] = {
     {Py_tp_traverse, resolver_traverse},
     {Py_tp_clear, resolver_clear},
     {Py_tp_members, resolver_members},
+    {Py_tp_getset, resolver_getset},
     {Py_tp_doc,
      (void *)"Resolver(function, name, n_params, is_source=False, "
-             "is_handler=False)\n--\n\nA user's function and how to call it."},
+             "is_handler=False,\n         is_initial=False, timeout=0.0)\n--"
+             "\n\nA user's function and how to call it."},
     {0, NULL},
 };
 
@@ -601,13 +294,5 @@ fq_resolver_init(PyObject *module, fq_state *state)
     if (state->skip == NULL
         || PyModule_AddObjectRef(module, "SKIP", state->skip) < 0)
         return -1;
-    state->inside_var = PyContextVar_New("fraiseql_asgi.inside", NULL);
-    if (state->inside_var == NULL)
-        return -1;
-    PyObject *asyncio = PyImport_ImportModule("asyncio");
-    if (asyncio == NULL)
-        return -1;
-    state->ensure_future = PyObject_GetAttrString(asyncio, "ensure_future");
-    Py_DECREF(asyncio);
-    return state->ensure_future == NULL ? -1 : 0;
+    return 0;
 }

@@ -6,14 +6,24 @@
 #include <string.h>
 #include <structmember.h>
 
+#include "engine/security/class.h"
 #include "python/convert.h"
 #include "python/event_object.h"
 #include "python/parts.h"
+#include "python/security_context.h"
+#include "python/shared_security.h"
+
+/* States that a service remembers. Those of calls that are under way are some
+ * dozen; one that is forgotten too early costs a dataloader a second query. */
+#define STATES_MAX 128
 
 typedef struct resolver_context {
     PyObject_HEAD
-    fq_port_object *owner; /* the client it is for */
-    fq_rcbuf *data;        /* of the event; NULL where there is none */
+    fq_port_object *owner; /* the client it is for; NULL: a class's */
+    fq_service_object *service;
+    const void *loop; /* the mailbox, for telling loops apart only */
+    fq_security_context *security; /* one reference; NULL: nobody's */
+    fq_rcbuf *data;                /* of the event; NULL where there is none */
     fq_rcbuf *channel;
     fq_rcbuf *event_type;
     fq_rcbuf *tenant_id; /* these three may be NULL */
@@ -24,8 +34,10 @@ typedef struct resolver_context {
     fq_rcbuf *subscription_id;
     char event_id[FQ_EVENT_ID_MAX];
     uint64_t created_at_ns;
-    PyObject *event; /* NULL: not asked for yet */
+    PyObject *event; /* NULL: not asked for yet; so are the next three */
+    PyObject *security_object;
     PyObject *args_dict;
+    PyObject *state;
 } resolver_context;
 
 static fq_rcbuf *
@@ -35,15 +47,20 @@ ref_or_null(fq_rcbuf *rcbuf)
 }
 
 PyObject *
-fq_resolver_context_new(fq_state *state, fq_port_object *owner,
+fq_resolver_context_new(fq_state *state, const fq_call_site *site,
                         const fq_call *call)
 {
     PyTypeObject *type = state->resolver_context_type;
     resolver_context *self = (resolver_context *)type->tp_alloc(type, 0);
     if (self == NULL)
         return NULL;
-    self->owner = (fq_port_object *)Py_NewRef(owner);
-    if (call->kind == FQ_CALL_RESOLVE)
+    if (site->owner != NULL)
+        self->owner = (fq_port_object *)Py_NewRef(site->owner);
+    self->service = (fq_service_object *)Py_NewRef(site->service);
+    self->loop = site->mailbox;
+    if (call->context != NULL)
+        self->security = fq_security_context_ref(call->context);
+    if (call->kind == FQ_CALL_RESOLVE || call->kind == FQ_CALL_SHARED)
         self->data = ref_or_null(call->data);
     self->channel = ref_or_null(call->channel);
     self->event_type = ref_or_null(call->event_type);
@@ -93,6 +110,112 @@ get_args(resolver_context *self, void *Py_UNUSED(closure))
     return Py_XNewRef(self->args_dict);
 }
 
+/* The connection's own object where that is still the one. */
+static PyObject *
+make_security(fq_state *state, resolver_context *self)
+{
+    if (self->owner == NULL)
+        return fq_shared_security_new(state, self->security);
+    PyObject *kept = self->owner->security;
+    if (kept != NULL && fq_security_context_object_check(state, kept)
+        && fq_security_context_object_peek(kept) == self->security)
+        return Py_NewRef(kept);
+    return fq_security_context_object_new(state, self->security);
+}
+
+static PyObject *
+get_security(resolver_context *self, void *Py_UNUSED(closure))
+{
+    if (self->security_object == NULL)
+        self->security_object = make_security(fq_state_of((PyObject *)self),
+                                              self);
+    return Py_XNewRef(self->security_object);
+}
+
+/* ── the state ── */
+
+/* What is equal for the calls that share a state. */
+static PyObject *
+state_key(const resolver_context *self)
+{
+    fq_buf buf = FQ_BUF_INIT;
+    fq_buf_append(&buf, &self->loop, sizeof(self->loop));
+    fq_buf_append(&buf, self->event_id, sizeof(self->event_id));
+    fq_security_class_write(self->security, &buf);
+    PyObject *key = NULL;
+    if (fq_buf_status(&buf) == FQ_OK)
+        key = PyBytes_FromStringAndSize(buf.ptr, (Py_ssize_t)buf.len);
+    else
+        PyErr_NoMemory();
+    fq_buf_fini(&buf);
+    return key;
+}
+
+static int
+forget_oldest(PyObject *states)
+{
+    Py_ssize_t pos = 0;
+    PyObject *key, *value;
+    if (PyDict_GET_SIZE(states) < STATES_MAX
+        || !PyDict_Next(states, &pos, &key, &value))
+        return 0;
+    Py_INCREF(key);
+    int result = PyDict_DelItem(states, key);
+    Py_DECREF(key);
+    return result;
+}
+
+/* The dict under |key|, made at first need: a new reference. */
+static PyObject *
+find_state(fq_service_object *service, PyObject *key)
+{
+    if (service->states == NULL)
+        service->states = PyDict_New();
+    PyObject *states = service->states;
+    PyObject *found = NULL;
+    if (states == NULL)
+        return NULL;
+    found = PyDict_GetItemWithError(states, key);
+    if (found != NULL || PyErr_Occurred())
+        return Py_XNewRef(found);
+    found = PyDict_New();
+    if (found == NULL || forget_oldest(states) < 0
+        || PyDict_SetItem(states, key, found) < 0)
+        Py_CLEAR(found);
+    return found;
+}
+
+/* Without an event it is the call's own. */
+static PyObject *
+get_state(resolver_context *self, void *Py_UNUSED(closure))
+{
+    if (self->state == NULL && self->data == NULL)
+        self->state = PyDict_New();
+    if (self->state == NULL) {
+        PyObject *key = state_key(self);
+        if (key != NULL)
+            self->state = find_state(self->service, key);
+        Py_XDECREF(key);
+    }
+    return Py_XNewRef(self->state);
+}
+
+/* ── the client's ── */
+
+/* The client's own, which calls for a class do not have: NULL with a
+ * SecurityError then. */
+static fq_port_object *
+peek_owner(resolver_context *self, const char *name)
+{
+    if (self->owner != NULL)
+        return self->owner;
+    PyErr_Format(fq_state_of((PyObject *)self)->SecurityError,
+                 "a resolver with shared=True has no %s: it is called once "
+                 "for many subscriptions",
+                 name);
+    return NULL;
+}
+
 static PyObject *
 or_none(PyObject *object)
 {
@@ -102,24 +225,29 @@ or_none(PyObject *object)
 static PyObject *
 get_params(resolver_context *self, void *Py_UNUSED(closure))
 {
-    return or_none(self->owner->params);
+    fq_port_object *owner = peek_owner(self, "connection_params");
+    return owner == NULL ? NULL : or_none(owner->params);
 }
 
 static PyObject *
 get_scope(resolver_context *self, void *Py_UNUSED(closure))
 {
-    return or_none(self->owner->scope);
+    fq_port_object *owner = peek_owner(self, "scope");
+    return owner == NULL ? NULL : or_none(owner->scope);
 }
 
 static PyObject *
 get_connection_id(resolver_context *self, void *Py_UNUSED(closure))
 {
-    return fq_port_object_connection_id(self->owner);
+    fq_port_object *owner = peek_owner(self, "connection_id");
+    return owner == NULL ? NULL : fq_port_object_connection_id(owner);
 }
 
 static PyObject *
 get_subscription_id(resolver_context *self, void *Py_UNUSED(closure))
 {
+    if (peek_owner(self, "subscription_id") == NULL)
+        return NULL;
     return fq_convert_rcbuf_str(self->subscription_id);
 }
 
@@ -131,11 +259,22 @@ get_operation_name(resolver_context *self, void *Py_UNUSED(closure))
 
 static PyGetSetDef context_getset[] = {
     {"event", (getter)get_event, NULL,
-     "The Event; None in an async generator and for queries and mutations.",
+     "The Event; None in an async generator, in initial= and for queries and "
+     "mutations.",
      NULL},
     {"args", (getter)get_args, NULL,
      "The root field's arguments, coerced: a dict. Empty for queries and "
      "mutations.",
+     NULL},
+    {"security", (getter)get_security, NULL,
+     "Who it is for: a SecurityContext. With shared=True what all have in "
+     "common: tenant_id, roles, boundaries, fields.",
+     NULL},
+    {"state", (getter)get_state, NULL,
+     "A dict for whatever calls for the same event on the same loop may "
+     "share, "
+     "such as dataloaders: one per security class (tenant, roles, boundaries, "
+     "fields). Without an event it is the call's own.",
      NULL},
     {"connection_params", (getter)get_params, NULL,
      "The payload of connection_init, a dict; None without one.", NULL},
@@ -155,8 +294,11 @@ context_traverse(resolver_context *self, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(self->owner);
+    Py_VISIT(self->service);
     Py_VISIT(self->event);
+    Py_VISIT(self->security_object);
     Py_VISIT(self->args_dict);
+    Py_VISIT(self->state);
     return 0;
 }
 
@@ -166,7 +308,9 @@ static int
 context_clear(resolver_context *self)
 {
     Py_CLEAR(self->event);
+    Py_CLEAR(self->security_object);
     Py_CLEAR(self->args_dict);
+    Py_CLEAR(self->state);
     return 0;
 }
 
@@ -177,6 +321,8 @@ context_dealloc(resolver_context *self)
     PyObject_GC_UnTrack(self);
     context_clear(self);
     Py_XDECREF(self->owner);
+    Py_XDECREF(self->service);
+    fq_security_context_unref(self->security);
     fq_rcbuf_unref(self->data);
     fq_rcbuf_unref(self->channel);
     fq_rcbuf_unref(self->event_type);

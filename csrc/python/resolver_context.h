@@ -7,13 +7,12 @@
 
 #include "python/state.h"
 
-#include "python/port_object.h"
-#include "reactor/call.h"
+#include "python/resolver_call.h"
 
-/* The context of |call| for |owner|'s client; both are borrowed. Returns a new
+/* The context of |call|, which came to |site|; both are borrowed. Returns a new
  * reference, or NULL with an exception. */
 PyObject *
-fq_resolver_context_new(fq_state *state, fq_port_object *owner,
+fq_resolver_context_new(fq_state *state, const fq_call_site *site,
                         const fq_call *call);
 
 #endif

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* ResolverTask. All tasks of a service have the same time, so its list in
- * order of their start is in order of deadlines too; one timer per loop waits
- * for the oldest there. Thread: loop. */
+/* ResolverTask: a task, the call it answers, and who may end it: its time
+ * (task_timer.c), its subscription, its loop. Thread: loop. */
 #include "python/resolver_task.h"
 
-#include "base/clock.h"
 #include "python/auth.h"
 #include "python/parts.h"
 
@@ -13,64 +11,71 @@ static const fq_str handler_timed_out = FQ_STR("The operation timed out");
 
 typedef struct resolver_task {
     PyObject_HEAD
-    fq_call *call; /* to be answered; NULL: answered, or nobody waits */
-    fq_sub_id sub_id;
-    fq_port_object *owner; /* where it stands as running */
+    fq_call *call;    /* to be answered; NULL: answered, or nobody waits */
+    fq_sub_id sub_id; /* or the class's id */
+    fq_port_object *owner;    /* where it stands as running; NULL: with the
+                               * service, by the class's id */
+    fq_loop_mailbox *mailbox; /* one user, where there is no owner to keep it
+                               * open; else NULL */
     fq_service_object *service;
     fq_resolver *resolver;
     PyObject *task;
     PyObject *loop;
     fq_list node; /* in service->tasks until done */
-    uint64_t deadline_ns;
+    fq_timed_task time;
 } resolver_task;
 
-/* ── timers ── */
+/* ── where it stands as running ── */
 
-/* Forgets the timers of loops that are closed. */
 static int
-prune_timers(PyObject *timers)
+enter_running(resolver_task *self)
 {
-    PyObject *loops = PyDict_Keys(timers);
-    if (loops == NULL)
-        return -1;
-    int result = 0;
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(loops) && result == 0; i++) {
-        PyObject *loop = PyList_GET_ITEM(loops, i);
-        PyObject *closed = PyObject_CallMethod(loop, "is_closed", NULL);
-        int is_closed = closed == NULL ? -1 : PyObject_IsTrue(closed);
-        Py_XDECREF(closed);
-        if (is_closed < 0 || (is_closed && PyDict_DelItem(timers, loop) < 0))
-            result = -1;
-    }
-    Py_DECREF(loops);
+    if (self->owner != NULL)
+        return fq_port_object_set_running(self->owner, self->sub_id,
+                                          (PyObject *)self);
+    fq_service_object *service = self->service;
+    if (service->running == NULL)
+        service->running = PyDict_New();
+    PyObject *key = PyLong_FromUnsignedLongLong(self->sub_id);
+    int result = -1;
+    if (key != NULL && service->running != NULL)
+        result = PyDict_SetItem(service->running, key, (PyObject *)self);
+    Py_XDECREF(key);
     return result;
 }
 
-/* Sees that |loop| looks at its oldest task at |deadline_ns|. */
-static int
-arm_timer(fq_service_object *service, PyObject *loop, uint64_t now_ns,
-          uint64_t deadline_ns)
+/* What runs for the class |id|, taken out; NULL without an exception. */
+static PyObject *
+take_class(fq_service_object *service, uint64_t id)
 {
-    int has_timer = PyDict_Contains(service->timers, loop);
-    if (has_timer != 0)
-        return has_timer < 0 ? -1 : 0;
-    if (PyDict_GET_SIZE(service->timers) > 0
-        && prune_timers(service->timers) < 0)
-        return -1;
-    double delay = deadline_ns > now_ns
-                       ? (double)(deadline_ns - now_ns) / FQ_NS_PER_S
-                       : 0.0;
-    PyObject *expire = PyObject_GetAttrString((PyObject *)service, "_expire");
-    if (expire == NULL)
-        return -1;
-    PyObject *handle = PyObject_CallMethod(loop, "call_later", "dOO", delay,
-                                           expire, loop);
-    Py_DECREF(expire);
-    if (handle == NULL)
-        return -1;
-    int result = PyDict_SetItem(service->timers, loop, handle);
-    Py_DECREF(handle);
-    return result;
+    PyObject *key = PyLong_FromUnsignedLongLong(id);
+    PyObject *runs = NULL;
+    if (key != NULL && service->running != NULL)
+        runs = PyDict_GetItemWithError(service->running, key);
+    Py_XINCREF(runs);
+    if (runs != NULL && PyDict_DelItem(service->running, key) < 0)
+        Py_CLEAR(runs);
+    Py_XDECREF(key);
+    PyErr_Clear();
+    return runs;
+}
+
+/* Takes it out, unless another has its place. */
+static void
+leave_running(resolver_task *self)
+{
+    PyObject *runs;
+    if (self->owner != NULL) {
+        runs = fq_port_object_get_running(self->owner, self->sub_id);
+        if (runs == (PyObject *)self)
+            Py_XDECREF(fq_port_object_take_running(self->owner, self->sub_id));
+    } else {
+        runs = take_class(self->service, self->sub_id);
+        if (runs != NULL && runs != (PyObject *)self)
+            enter_running((resolver_task *)runs);
+        PyErr_Clear();
+    }
+    Py_XDECREF(runs);
 }
 
 /* ── ending ── */
@@ -85,26 +90,17 @@ cancel_task(resolver_task *self)
     Py_XDECREF(result);
 }
 
-/* Takes it from where it stands as running, unless another has its place. */
 static void
-leave_owner(resolver_task *self)
+expire(fq_timed_task *time)
 {
-    PyObject *runs = fq_port_object_get_running(self->owner, self->sub_id);
-    if (runs == (PyObject *)self)
-        Py_XDECREF(fq_port_object_take_running(self->owner, self->sub_id));
-    Py_XDECREF(runs);
-}
-
-static void
-expire(resolver_task *self)
-{
+    resolver_task *self = FQ_CONTAINER_OF(time, resolver_task, time);
     fq_call *call = self->call;
     self->call = NULL;
     fq_list_remove(&self->node);
     if (call == NULL)
         return;
     Py_INCREF(self);
-    leave_owner(self);
+    leave_running(self);
     fq_resolver_log_timeout(fq_state_of((PyObject *)self), self->resolver);
     fq_rcbuf *text = NULL;
     fq_rcbuf_new(self->resolver->is_handler ? handler_timed_out : timed_out,
@@ -112,28 +108,6 @@ expire(resolver_task *self)
     fq_call_answer(call, FQ_ANSWER_ERROR, text);
     cancel_task(self);
     Py_DECREF(self);
-}
-
-int
-fq_resolver_task_expire(fq_service_object *service, PyObject *loop)
-{
-    if (PyDict_Contains(service->timers, loop) == 1
-        && PyDict_DelItem(service->timers, loop) < 0)
-        return -1;
-    uint64_t now_ns = fq_clock_now_ns();
-    /* User code may run in between and change the list: begin again. */
-restart:
-    FQ_LIST_FOREACH(node, &service->tasks)
-    {
-        resolver_task *self = FQ_CONTAINER_OF(node, resolver_task, node);
-        if (self->loop != loop)
-            continue;
-        if (self->deadline_ns > now_ns)
-            return arm_timer(service, loop, now_ns, self->deadline_ns);
-        expire(self);
-        goto restart;
-    }
-    return 0;
 }
 
 PyDoc_STRVAR(cancel_doc,
@@ -149,6 +123,45 @@ resolver_task_cancel(resolver_task *self, PyObject *Py_UNUSED(ignored))
     self->call = NULL;
     return PyObject_CallMethodNoArgs(
         self->task, fq_state_of((PyObject *)self)->str_cancel);
+}
+
+void
+fq_resolver_task_cancel_class(fq_service_object *service, uint64_t id)
+{
+    PyObject *runs = take_class(service, id);
+    if (runs == NULL)
+        return;
+    PyObject *result = resolver_task_cancel((resolver_task *)runs, NULL);
+    if (result == NULL)
+        PyErr_WriteUnraisable(runs);
+    Py_XDECREF(result);
+    Py_DECREF(runs);
+}
+
+void
+fq_resolver_task_cancel_shared(fq_service_object *service)
+{
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    PyObject *running = service->running;
+    service->running = NULL;
+    Py_ssize_t pos = 0;
+    PyObject *key, *runs;
+    while (running != NULL && PyDict_Next(running, &pos, &key, &runs)) {
+        PyObject *loop = ((resolver_task *)runs)->loop;
+        PyObject *cancel = PyObject_GetAttrString(runs, "cancel");
+        PyObject *result = NULL;
+        if (cancel != NULL)
+            result = PyObject_CallMethod(loop, "call_soon_threadsafe", "O",
+                                         cancel);
+        /* A closed loop runs nothing any more. */
+        if (result == NULL)
+            PyErr_Clear();
+        Py_XDECREF(result);
+        Py_XDECREF(cancel);
+    }
+    Py_XDECREF(running);
+    PyErr_Restore(type, value, traceback);
 }
 
 int
@@ -171,7 +184,7 @@ fq_resolver_task_cancel_all(fq_service_object *service, PyObject *loop,
     }
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(mine) && result == 0; i++) {
         resolver_task *self = (resolver_task *)PyList_GET_ITEM(mine, i);
-        leave_owner(self);
+        leave_running(self);
         PyObject *done = resolver_task_cancel(self, NULL);
         if (done == NULL)
             result = -1;
@@ -191,6 +204,15 @@ take_result(resolver_task *self)
         self->task, fq_state_of((PyObject *)self)->str_result);
 }
 
+static void
+leave_mailbox(resolver_task *self)
+{
+    fq_loop_mailbox *mailbox = self->mailbox;
+    self->mailbox = NULL;
+    if (mailbox != NULL)
+        fq_loop_mailbox_unuse(mailbox);
+}
+
 /* The callback of the task. Raises nothing: the loop has seen a
  * KeyboardInterrupt when it left the task. */
 static PyObject *
@@ -199,10 +221,11 @@ resolver_task_call(resolver_task *self, PyObject *Py_UNUSED(args),
 {
     fq_state *state = fq_state_of((PyObject *)self);
     fq_list_remove(&self->node);
+    fq_list_remove(&self->time.node);
     fq_call *call = self->call;
     self->call = NULL;
     if (call != NULL)
-        leave_owner(self);
+        leave_running(self);
     PyObject *value = take_result(self);
     if (call != NULL && value != NULL
         && fq_resolver_answer(state, self->service, call, value) == 0)
@@ -221,47 +244,71 @@ resolver_task_call(resolver_task *self, PyObject *Py_UNUSED(args),
             fq_rcbuf_unref(text);
     }
     PyErr_Clear();
+    leave_mailbox(self);
     Py_RETURN_NONE;
 }
 
 /* ── its start ── */
 
+/* Lets the time of |self| run. */
+static int
+start_time(resolver_task *self)
+{
+    fq_service_object *service = self->service;
+    uint64_t timeout_ns = self->resolver->timeout_ns;
+    if (timeout_ns == 0)
+        timeout_ns = service->resolver_timeout_ns;
+    PyObject *callback = PyObject_GetAttrString((PyObject *)service,
+                                                "_expire");
+    if (callback == NULL)
+        return -1;
+    int result = fq_task_timer_start(&service->timers, &self->time, timeout_ns,
+                                     callback);
+    Py_DECREF(callback);
+    return result;
+}
+
 int
-fq_resolver_task_start(fq_state *state, fq_port_object *owner,
+fq_resolver_task_start(fq_state *state, const fq_call_site *site,
                        fq_resolver *resolver, PyObject *task, fq_call *call)
 {
     PyTypeObject *type = state->resolver_task_type;
-    fq_service_object *service = (fq_service_object *)owner->service;
     PyObject *added = NULL;
     resolver_task *self = (resolver_task *)type->tp_alloc(type, 0);
     if (self == NULL)
         goto fail;
-    uint64_t now_ns = fq_clock_now_ns();
     fq_list_init(&self->node);
+    fq_list_init(&self->time.node);
     self->sub_id = call->sub_id;
-    self->owner = (fq_port_object *)Py_NewRef(owner);
-    self->service = (fq_service_object *)Py_NewRef(service);
+    if (site->owner != NULL)
+        self->owner = (fq_port_object *)Py_NewRef(site->owner);
+    else
+        self->mailbox = fq_loop_mailbox_join(site->mailbox);
+    self->service = (fq_service_object *)Py_NewRef(site->service);
     self->resolver = (fq_resolver *)Py_NewRef(resolver);
     self->task = Py_NewRef(task);
-    self->loop = Py_NewRef(fq_loop_mailbox_loop(owner->mailbox));
-    self->deadline_ns = now_ns + service->resolver_timeout_ns;
-    if (arm_timer(service, self->loop, now_ns, self->deadline_ns) < 0)
+    self->loop = Py_NewRef(fq_loop_mailbox_loop(site->mailbox));
+    self->time.loop = self->loop;
+    self->time.expire = expire;
+    if (start_time(self) < 0)
         goto fail;
     added = PyObject_CallMethodOneArg(task, state->str_add_done_callback,
                                       (PyObject *)self);
     if (added == NULL)
         goto fail;
     Py_DECREF(added);
-    if (fq_port_object_set_running(owner, self->sub_id, (PyObject *)self) < 0)
+    if (enter_running(self) < 0)
         goto fail;
     self->call = call;
-    fq_list_push_back(&service->tasks, &self->node);
+    fq_list_push_back(&self->service->tasks, &self->node);
     Py_DECREF(self);
     return 0;
 
 fail:;
     PyObject *exc_type, *exception, *traceback;
     PyErr_Fetch(&exc_type, &exception, &traceback);
+    if (self != NULL)
+        fq_list_remove(&self->time.node);
     Py_XDECREF(PyObject_CallMethodNoArgs(task, state->str_cancel));
     PyErr_Clear();
     PyErr_Restore(exc_type, exception, traceback);
@@ -289,8 +336,11 @@ resolver_task_dealloc(resolver_task *self)
 {
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
-    if (self->service != NULL)
+    if (self->service != NULL) {
         fq_list_remove(&self->node);
+        fq_list_remove(&self->time.node);
+    }
+    leave_mailbox(self);
     fq_call_free(self->call);
     Py_XDECREF(self->owner);
     Py_XDECREF(self->service);

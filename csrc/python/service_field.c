@@ -12,6 +12,7 @@
 /* A field being read. What |field| points to is owned here or by the
  * arguments. */
 typedef struct declaration {
+    fq_service_object *service;
     fq_field field;
     fq_str channels[FQ_FIELD_CHANNELS_MAX];
 } declaration;
@@ -22,6 +23,28 @@ typedef struct setting_reader {
     const char *name;
     int (*read)(fq_state *state, PyObject *value, declaration *declaration);
 } setting_reader;
+
+/* The Resolver of the initial value. */
+static int
+read_initial(fq_state *state, PyObject *value, declaration *declaration)
+{
+    if (!PyObject_TypeCheck(value, state->resolver_type)
+        || !((fq_resolver *)value)->is_initial) {
+        PyErr_SetString(PyExc_TypeError, "initial must be a Resolver of one");
+        return -1;
+    }
+    return fq_service_object_add_resolver(declaration->service, value,
+                                          &declaration->field.initial_token);
+}
+
+static int
+read_shared(fq_state *Py_UNUSED(state), PyObject *value,
+            declaration *declaration)
+{
+    int is_shared = PyObject_IsTrue(value);
+    declaration->field.is_shared = is_shared == 1;
+    return is_shared < 0 ? -1 : 0;
+}
 
 static int
 read_where(fq_state *state, PyObject *ir, declaration *declaration)
@@ -48,6 +71,8 @@ read_client_filter(fq_state *Py_UNUSED(state), PyObject *name,
 
 static const setting_reader setting_readers[] = {
     {"client_filter", read_client_filter},
+    {"initial", read_initial},
+    {"shared", read_shared},
     {"where", read_where},
     {"public", read_public},
     {NULL, NULL},
@@ -138,20 +163,21 @@ fq_service_object_field_add(fq_service_object *self, PyObject *args)
     fq_service *service = fq_service_object_peek((PyObject *)self);
     if (service == NULL)
         return NULL;
-    declaration declaration = {0};
+    declaration declaration = {.service = self};
     fq_field *field = &declaration.field;
-    PyObject *result = NULL;
-    if (fq_convert_peek_str(name, "name", &field->name) < 0
-        || fq_service_object_read_returns(returns, &field->returns) < 0
-        || read_channels(channels, &declaration) < 0
-        || read_settings(state, settings, &declaration) < 0
-        || read_resolver(state, self, resolver, field) < 0)
-        goto out;
-    if (add_field(state, service, field) == 0)
-        result = Py_NewRef(Py_None);
-    else if (field->token != 0)
-        fq_service_object_drop_resolver(self, field->token);
-out:
+    bool is_added = fq_convert_peek_str(name, "name", &field->name) == 0
+                    && fq_service_object_read_returns(returns, &field->returns)
+                           == 0
+                    && read_channels(channels, &declaration) == 0
+                    && read_settings(state, settings, &declaration) == 0
+                    && read_resolver(state, self, resolver, field) == 0
+                    && add_field(state, service, field) == 0;
     fq_filter_unref(field->where);
-    return result;
+    if (is_added)
+        Py_RETURN_NONE;
+    if (field->token != 0)
+        fq_service_object_drop_resolver(self, field->token);
+    if (field->initial_token != 0)
+        fq_service_object_drop_resolver(self, field->initial_token);
+    return NULL;
 }

@@ -17,8 +17,10 @@
 #include "python/parts.h"
 #include "python/publish.h"
 #include "python/resolver.h"
+#include "python/resolver_call.h"
 #include "python/resolver_task.h"
 #include "python/source.h"
+#include "python/stream.h"
 
 /* The reactor answers in microseconds unless it has much to dispatch; this is
  * no more than a bound. */
@@ -86,9 +88,7 @@ service_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->resolver_timeout_ns = (uint64_t)(resolver_timeout * FQ_NS_PER_S);
     self->publish_timeout_ns = (uint64_t)(publish_timeout * FQ_NS_PER_S);
     self->resolvers = PyDict_New();
-    self->timers = PyDict_New();
-    if (self->resolvers == NULL || self->timers == NULL
-        || fq_event_bus_connect(bus, &publisher) < 0)
+    if (self->resolvers == NULL || fq_event_bus_connect(bus, &publisher) < 0)
         goto fail;
     self->reactor = fq_state_reactor(state);
     if (self->reactor == NULL)
@@ -99,6 +99,7 @@ service_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         fq_errors_raise(state, status, NULL);
         goto fail;
     }
+    fq_service_set_owner(self->service, self);
     fq_publisher_unref(publisher);
     return (PyObject *)self;
 fail:
@@ -134,6 +135,9 @@ close_service(fq_service_object *self, uint16_t code, fq_str reason)
             return -1;
         }
     }
+    if (service != NULL)
+        fq_service_set_owner(service, NULL);
+    fq_resolver_task_cancel_shared(self);
     self->service = NULL;
     self->reactor = NULL;
     Py_BEGIN_ALLOW_THREADS
@@ -144,32 +148,6 @@ close_service(fq_service_object *self, uint16_t code, fq_str reason)
     fq_reactor_release(reactor);
     Py_END_ALLOW_THREADS
     return 0;
-}
-
-/* Takes the timers out of their loops. */
-static void
-cancel_timers(fq_service_object *self)
-{
-    fq_state *state = fq_state_of((PyObject *)self);
-    PyObject *timers = self->timers;
-    Py_ssize_t pos = 0;
-    PyObject *loop, *handle;
-    self->timers = PyDict_New();
-    if (self->timers == NULL)
-        PyErr_Clear();
-    while (timers != NULL && PyDict_Next(timers, &pos, &loop, &handle)) {
-        PyObject *cancel = PyObject_GetAttr(handle, state->str_cancel);
-        PyObject *result = NULL;
-        if (cancel != NULL)
-            result = PyObject_CallMethodOneArg(
-                loop, state->str_call_soon_threadsafe, cancel);
-        /* A closed loop runs no timer. */
-        if (result == NULL)
-            PyErr_Clear();
-        Py_XDECREF(result);
-        Py_XDECREF(cancel);
-    }
-    Py_XDECREF(timers);
 }
 
 static void
@@ -188,15 +166,18 @@ service_traverse(fq_service_object *self, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(self->bus);
     Py_VISIT(self->resolvers);
-    Py_VISIT(self->timers);
-    return 0;
+    Py_VISIT(self->running);
+    Py_VISIT(self->states);
+    return fq_task_timer_traverse(self->timers, visit, arg);
 }
 
 static int
 service_clear(fq_service_object *self)
 {
     Py_CLEAR(self->resolvers);
-    Py_CLEAR(self->timers);
+    Py_CLEAR(self->running);
+    Py_CLEAR(self->states);
+    fq_task_timer_free_all(&self->timers);
     return 0;
 }
 
@@ -235,7 +216,7 @@ service_close(fq_service_object *self, PyObject *args)
                                    FQ_CLOSE_REASON_MAX);
     if (close_service(self, code, text) < 0)
         return NULL;
-    cancel_timers(self);
+    fq_task_timer_cancel_all(fq_state_of((PyObject *)self), self->timers);
     Py_RETURN_NONE;
 }
 
@@ -537,9 +518,18 @@ service_after_fork(PyObject *type, PyObject *Py_UNUSED(ignored))
 /* ── tasks ── */
 
 static PyObject *
-service_expire(fq_service_object *self, PyObject *loop)
+service_expire(fq_service_object *self, PyObject *args)
 {
-    if (self->timers != NULL && fq_resolver_task_expire(self, loop) < 0)
+    PyObject *loop;
+    unsigned long long timeout_ns;
+    if (!PyArg_ParseTuple(args, "OK:_expire", &loop, &timeout_ns))
+        return NULL;
+    PyObject *expire = PyObject_GetAttrString((PyObject *)self, "_expire");
+    if (expire == NULL)
+        return NULL;
+    int result = fq_task_timer_run(&self->timers, loop, timeout_ns, expire);
+    Py_DECREF(expire);
+    if (result < 0)
         return NULL;
     Py_RETURN_NONE;
 }
@@ -723,6 +713,13 @@ PyDoc_STRVAR(protect_doc,
              "security.py makes it; sdl\nis that of serve_schema or None. "
              "ConfigError: it cannot work with that.");
 
+PyDoc_STRVAR(
+    stream_doc,
+    "stream($self, subscription_id, query, operation_name, variables,\n"
+    "       security, /)\n--\n\n"
+    "Open a Stream in the running loop. `security` is a SecurityContext, a "
+    "dict\nof one, or None: a client that nobody authenticated.");
+
 PyDoc_STRVAR(serve_schema_doc,
              "serve_schema($self, sdl, serve_undeclared, /)\n--\n\n"
              "Check documents against a schema from now on; serve what "
@@ -787,6 +784,7 @@ static PyMethodDef service_methods[] = {
      offer_doc},
     {"feed", (PyCFunction)(void (*)(void))fq_feed_object_open, METH_FASTCALL,
      feed_doc},
+    {"stream", (PyCFunction)fq_stream_open, METH_VARARGS, stream_doc},
     {"metrics", (PyCFunction)service_metrics, METH_NOARGS, metrics_doc},
     {"count", (PyCFunction)service_count, METH_O, count_doc},
     {"close", (PyCFunction)service_close, METH_VARARGS, close_doc},
@@ -798,7 +796,7 @@ static PyMethodDef service_methods[] = {
      after_fork_doc},
     {"default_limits", service_default_limits, METH_NOARGS | METH_STATIC,
      default_limits_doc},
-    {"_expire", (PyCFunction)service_expire, METH_O, NULL},
+    {"_expire", (PyCFunction)service_expire, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 

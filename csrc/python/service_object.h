@@ -8,6 +8,7 @@
 #include "python/state.h"
 
 #include "base/list.h"
+#include "python/task_timer.h"
 #include "reactor/service.h"
 
 typedef struct fq_service_object {
@@ -20,11 +21,14 @@ typedef struct fq_service_object {
     Py_ssize_t n_feeds; /* open feeds */
     uint64_t publish_timeout_ns;
     uint64_t resolver_timeout_ns;
-    bool debug;       /* clients see the text of exceptions */
-    fq_list tasks;    /* resolver calls under way, oldest (and so first to be
-                      * overdue) first: resolver_task.c */
-    fq_list sources;  /* sources that run: source.c */
-    PyObject *timers; /* dict: loop -> TimerHandle for the oldest task there */
+    bool debug;            /* clients see the text of exceptions */
+    fq_list tasks;         /* resolver calls under way: resolver_task.c */
+    fq_list sources;       /* sources that run: source.c */
+    fq_task_timer *timers; /* by the time they have: task_timer.c */
+    PyObject *running; /* dict: id of a class -> the ResolverTask under way for
+                        * it; NULL while there never was one */
+    PyObject *states;  /* dict of ResolverContext.state by what it is for,
+                        * oldest first: resolver_context.c; or NULL */
     PyObject *weakrefs;
 } fq_service_object;
 

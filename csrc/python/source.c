@@ -208,9 +208,10 @@ get_drive(fq_state *state)
 }
 
 int
-fq_source_start(fq_state *state, fq_port_object *owner, fq_resolver *resolver,
-                PyObject *generator, fq_call *call)
+fq_source_start(fq_state *state, const fq_call_site *site,
+                fq_resolver *resolver, PyObject *generator, fq_call *call)
 {
+    fq_port_object *owner = site->owner;
     PyTypeObject *type = state->source_type;
     PyObject *coroutine = NULL, *added = NULL;
     PyObject *drive = get_drive(state);

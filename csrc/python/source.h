@@ -4,14 +4,14 @@
 #ifndef FQ_PYTHON_SOURCE_H
 #define FQ_PYTHON_SOURCE_H
 
-#include "python/resolver.h"
+#include "python/resolver_call.h"
 
 /* Starts driving |generator| in the current context; |call| (given away) asks
  * for its first value. Returns 0, or -1 with an exception; the call is the
  * caller's then. */
 int
-fq_source_start(fq_state *state, fq_port_object *owner, fq_resolver *resolver,
-                PyObject *generator, fq_call *call);
+fq_source_start(fq_state *state, const fq_call_site *site,
+                fq_resolver *resolver, PyObject *generator, fq_call *call);
 
 /* |source| (what fq_port_object_get_running gave) is asked for its next value;
  * |call| is given away. */

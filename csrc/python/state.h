@@ -29,10 +29,12 @@
     X(service_type)                                                           \
     X(resolver_type)                                                          \
     X(resolver_context_type)                                                  \
+    X(shared_security_type)                                                   \
     X(resolver_task_type)                                                     \
     X(source_type)                                                            \
     X(skip_type)                                                              \
-    X(feed_type)
+    X(feed_type)                                                              \
+    X(stream_type)
 
 /* Exception classes, named as in errors.py and filled by errors.c. */
 #define FQ_STATE_EXCEPTIONS(X)                                                \

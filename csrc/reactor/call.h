@@ -19,10 +19,12 @@ typedef enum fq_call_kind {
                       * that of the auth handler or 0 */
     FQ_CALL_RENEW,   /* a ping with an authorization: data is its payload */
     FQ_CALL_RESOLVE, /* the value of an event */
+    FQ_CALL_SHARED,  /* the same for a class of subscriptions */
+    FQ_CALL_INITIAL, /* the first value of a subscription that will have events */
     FQ_CALL_NEXT,    /* the next value of a source, started when first asked */
-    FQ_CALL_CANCEL,  /* the subscription ended: cancel what runs for it and
+    FQ_CALL_CANCEL,    /* the subscription ended: cancel what runs for it and
                       * close its source. Not answered: free it */
-    FQ_CALL_EXECUTE, /* a query or mutation: data is the request's payload */
+    FQ_CALL_EXECUTE,   /* a query or mutation: data is the request's payload */
     FQ_CALL_UNHANDLED, /* one came and nothing executes it: for the log, once
                         * per service. Not answered: free it */
 } fq_call_kind;
@@ -31,18 +33,28 @@ typedef struct fq_call {
     fq_mail mail; /* kind FQ_MAIL_CALL */
     fq_job job;   /* the way back */
     fq_call_kind kind;
-    fq_port *port;             /* one reference; port->owner finds Python */
-    fq_sub_id sub_id;          /* 0 for INIT; for EXECUTE, and the CANCEL of
+    fq_port *port;                /* one reference; port->owner finds Python.
+                                * NULL for SHARED and its CANCEL, which are
+                                * nobody's in particular: */
+    struct fq_service *service;   /* one reference; fq_service_owner() finds
+                                 * Python. NULL where there is a port */
+    fq_mailbox *mailbox;          /* one reference; likewise */
+    fq_sub_id sub_id;             /* 0 for INIT; for EXECUTE, and the CANCEL of
                                 * one, what the session names it by: no
-                                * subscription has that id */
-    uint64_t sent_ns;          /* RESOLVE: when it was */
-    uint64_t token;            /* of the resolver, source or handler */
-    fq_rcbuf *data;            /* JSON: the event's data, a payload */
-    fq_rcbuf *variables;       /* JSON: coerced variables */
-    fq_rcbuf *args;            /* JSON: the root field's arguments */
-    fq_rcbuf *operation_name;  /* NULL: none */
-    fq_rcbuf *subscription_id; /* the client's id of the operation */
-    /* RESOLVE: the rest of the event */
+                                * subscription has that id; for SHARED, and
+                                * the CANCEL of one, the class's id */
+    uint64_t sent_ns;             /* RESOLVE and SHARED: when it was */
+    uint64_t token;               /* of the resolver, source or handler */
+    fq_rcbuf *data;               /* JSON: the event's data, a payload */
+    fq_rcbuf *variables;          /* JSON: coerced variables */
+    fq_rcbuf *args;               /* JSON: the root field's arguments */
+    fq_rcbuf *operation_name;     /* NULL: none */
+    fq_rcbuf *subscription_id;    /* the client's id of the operation */
+    fq_security_context *context; /* whose call it is, or one of the class, one
+                                   * reference; NULL: nobody's. In the answer
+                                   * to INIT and RENEW: accepted, who it is;
+                                   * NULL: as before */
+    /* RESOLVE and SHARED: the rest of the event */
     fq_rcbuf *channel;
     fq_rcbuf *event_type;
     fq_rcbuf *tenant_id; /* these three may be NULL */
@@ -57,8 +69,6 @@ typedef struct fq_call {
                             * VALUE (text: the response, a JSON object) or
                             * ERROR (text: the message for the client) */
     uint16_t close_code;   /* refused: 0 means 4403 */
-    fq_security_context *context; /* INIT, RENEW accepted: who it is, one
-                                   * reference; NULL: as before */
     fq_rcbuf *answer_text;
 } fq_call;
 
@@ -67,11 +77,16 @@ typedef struct fq_call {
 fq_status
 fq_call_new(fq_call_kind kind, fq_port *port, fq_sub_id sub_id,
             fq_call **pcall);
+/* The same for a call of |service|, to |mailbox| (one reference of each is
+ * taken), about the class |id|. */
+fq_status
+fq_call_new_shared(fq_call_kind kind, struct fq_service *service,
+                   fq_mailbox *mailbox, uint64_t id, fq_call **pcall);
 /* Thread: any. */
 void
 fq_call_free(fq_call *call);
 
-/* Sends it to its port's mailbox. Errors: FQ_ERR_CLOSED: the loop is gone (the
+/* Sends it to its mailbox. Errors: FQ_ERR_CLOSED: the loop is gone (the
  * call stays the caller's). Thread: reactor. */
 fq_status
 fq_call_send(fq_call *call);

@@ -26,6 +26,7 @@ typedef struct feed {
     fq_rcbuf *id;        /* the subscription's, as its maker gave it */
     fq_rcbuf *head;      /* in front of every payload */
     fq_call *cancel;     /* sent or freed with the subscription */
+    bool is_stream;
     fq_security_context *context; /* who it is for; one reference */
     fq_job open_job;
     /* the request, until it is opened */
@@ -249,9 +250,9 @@ subscribe(feed *self, fq_rcbuf **ptext)
         goto out;
     fq_subscribe_args args = {
         .query = fq_rcbuf_str(self->query),
-        .operation_label = true,
+        .operation_label = !self->is_stream,
         .variables = yyjson_doc_get_root(variables),
-        .has_override = true,
+        .has_override = !self->is_stream,
         .is_polled = true,
         .kind = self->field->kind,
         .returns = self->field->returns,
@@ -320,14 +321,18 @@ copy_optional(fq_str s, fq_rcbuf **pcopy)
     return s.ptr == NULL ? FQ_OK : fq_rcbuf_new(s, pcopy);
 }
 
-/* `{"type":"next","id":"<id>","payload":` */
+/* `{"type":"next","id":"<id>","payload":`, or the last of it. */
 static fq_status
-make_head(fq_str id, fq_rcbuf **phead)
+make_head(const fq_feed_args *args, fq_rcbuf **phead)
 {
     fq_buf buf = FQ_BUF_INIT;
-    fq_buf_append_str(&buf, FQ_STR_LIT("{\"type\":\"next\",\"id\":"));
-    fq_json_write_str(&buf, id);
-    fq_buf_append_str(&buf, FQ_STR_LIT(",\"payload\":"));
+    fq_buf_append_char(&buf, '{');
+    if (!args->is_stream) {
+        fq_buf_append_str(&buf, FQ_STR_LIT("\"type\":\"next\",\"id\":"));
+        fq_json_write_str(&buf, args->subscription_id);
+        fq_buf_append_char(&buf, ',');
+    }
+    fq_buf_append_str(&buf, FQ_STR_LIT("\"payload\":"));
     fq_status status = fq_buf_to_rcbuf(&buf, phead);
     fq_buf_fini(&buf);
     return status;
@@ -344,7 +349,7 @@ copy_request(feed *self, const fq_feed_args *args)
         .channels = (fq_str *)args->channels,
         .n_channels = args->channels == NULL ? 0 : args->n_channels,
     };
-    fq_status status = make_head(args->subscription_id, &self->head);
+    fq_status status = make_head(args, &self->head);
     if (status == FQ_OK)
         status = fq_rcbuf_new(args->subscription_id, &self->id);
     if (status == FQ_OK)
@@ -375,11 +380,12 @@ fq_feed_open(fq_service *service, const fq_feed_args *args,
     self->context = fq_security_context_ref(
         args->context != NULL ? args->context : service->anonymous);
     self->done = fq_ticket_ref(done);
+    self->is_stream = args->is_stream;
     fq_port *port = NULL;
     fq_status status = copy_request(self, args);
     if (status == FQ_OK)
-        status = fq_port_new(service->reactor, mailbox, true, owner,
-                             service->limits.queue_max_items,
+        status = fq_port_new(service->reactor, mailbox, !args->is_stream,
+                             owner, service->limits.queue_max_items,
                              service->limits.queue_max_bytes, service->backlog,
                              &port);
     if (status == FQ_OK)
@@ -390,6 +396,7 @@ fq_feed_open(fq_service *service, const fq_feed_args *args,
         status = fq_call_new(FQ_CALL_CANCEL, port, 0, &self->cancel);
     self->port = port;
     FQ_METRIC_ADD(&service->metrics, subscriptions_pending, 1);
+    self->sink.route = mailbox;
     if (status == FQ_OK)
         status = fq_reactor_post(service->reactor, &self->open_job);
     if (status == FQ_OK) {

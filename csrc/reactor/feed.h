@@ -12,6 +12,10 @@
 #include "reactor/ticket.h"
 
 typedef struct fq_feed_args {
+    bool is_stream; /* what is declared of the field counts, not the four
+                     * members after the variables; its reader is told of
+                     * messages by port mail, and these are no more than
+                     * `{"payload":…}` */
     fq_str subscription_id; /* the id in the messages */
     fq_str connection_id;   /* whose it is; ptr NULL: its own */
     fq_str query;

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "json/reader.h"
 #include "reactor/service_state.h"
+#include "reactor/shared_call.h"
 
 static const fq_str text_anonymous = FQ_STR("anonymous");
 
@@ -214,6 +215,7 @@ fq_service_new(fq_reactor *reactor, fq_publisher *publisher,
     service->limits = *limits;
     service->auth = auth_default;
     service->has_init_hook = has_init_hook;
+    fq_engine_set_shared(service->engine, &fq_shared_call_ops, service);
     service->listener.event_cb = on_event;
     fq_list_init(&service->listener.node);
     fq_list_init(&service->clients);
@@ -485,6 +487,18 @@ fq_service_count(fq_service *service, fq_str channel, fq_ticket *done)
     if (status != FQ_OK)
         fq_rcbuf_unref(job.u.channel);
     return status;
+}
+
+void
+fq_service_set_owner(fq_service *service, void *owner)
+{
+    service->owner = owner;
+}
+
+void *
+fq_service_owner(const fq_service *service)
+{
+    return service->owner;
 }
 
 const fq_metrics *

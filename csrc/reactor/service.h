@@ -123,6 +123,18 @@ fq_status
 fq_service_close(fq_service *service, uint16_t code, fq_str reason,
                  fq_ticket *done);
 
+/* The Python side, or NULL; guarded by the GIL. Thread: loop. */
+void
+fq_service_set_owner(fq_service *service, void *owner);
+void *
+fq_service_owner(const fq_service *service);
+
+/* The answer to a call for a class of subscriptions; |call| is borrowed.
+ * Thread: reactor. */
+struct fq_call;
+void
+fq_service_answer_shared(fq_service *service, struct fq_call *call);
+
 const fq_metrics *
 fq_service_metrics(const fq_service *service);
 /* What waits in the queues of all clients: messages, and the bytes of their

@@ -371,6 +371,7 @@ fq_session_open(fq_service *service, fq_mailbox *mailbox, void *owner,
     self->service = fq_service_ref(service);
     self->context = fq_security_context_ref(service->anonymous);
     self->port = port;
+    self->sink.route = mailbox;
     self->open_job.run = run_open;
     status = fq_reactor_post(service->reactor, &self->open_job);
     if (status != FQ_OK) {

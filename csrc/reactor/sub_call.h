@@ -9,9 +9,17 @@
 #include "reactor/port.h"
 #include "reactor/service.h"
 
+/* Fills |call| with what a function is shown: references of |binding|, of the
+ * name (NULL: none), the context (likewise) and of |event| (likewise). */
+void
+fq_sub_call_fill(fq_call *call, const fq_binding *binding,
+                 fq_rcbuf *operation_name, fq_security_context *context,
+                 fq_event *event);
+
 /* Asks Python for the value of |event| for |sub|, which its client calls |id|
- * (NULL event: for the next value of its source). Where that cannot be done the engine is answered with an error
- * at once, so that the subscription goes on. */
+ * (NULL event: for its initial value, or the next one of its source). Where
+ * that cannot be done the engine is answered with an error at once, so that the
+ * subscription goes on. */
 void
 fq_sub_call_send(fq_engine *engine, fq_port *port, fq_sub *sub, fq_str id,
                  fq_event *event);
@@ -21,8 +29,8 @@ void
 fq_sub_call_answer(fq_service *service, const fq_call *call);
 
 /* Tells Python, by |cancel| (stolen), that |sub| has ended; nothing is said
- * for subscriptions that never touch Python. The call is made before the
- * subscription is, because ending must not fail; it may be NULL for one that
+ * where nothing can be running. The call is made before the subscription is,
+ * because ending must not fail; it may be NULL for one that
  * fq_sub_call_spare() was asked about. */
 void
 fq_sub_call_cancel(fq_call *cancel, const fq_sub *sub);

@@ -5,6 +5,8 @@
  *
  *     next NAME {"data":{"x":1}}    (the payload, closed)
  *     call NAME 7                   (the event's id; - for a source)
+ *     shared CLASS 7                (a class is asked for its value)
+ *     close CLASS called            (a class is gone; its answer was awaited)
  *     overflow NAME
  *     end NAME
  *
@@ -42,6 +44,7 @@ struct fixture {
     void (*next_hook)(fixture *self, fq_sub *sub);
     void (*call_hook)(fixture *self, fq_sub *sub, fq_event *event);
     void (*end_hook)(fixture *self, fq_sub *sub);
+    void (*shared_hook)(fixture *self, fq_shared *shared);
     void *hook_arg;
     int n_hooks_left; /* next_hook is called while > 0 */
 };
@@ -111,6 +114,48 @@ fixture_end(fq_sink *sink, fq_sub *sub)
     fq_buf_append_format(&self->log, "end %s\n", (const char *)sub->handle);
     if (self->end_hook != NULL)
         self->end_hook(self, sub);
+}
+
+/* Classes are named by their id; |handle| says that they were opened. */
+static inline fq_status
+fixture_shared_open(void *ctx, fq_shared *shared)
+{
+    shared->handle = fq_alloc(1);
+    (void)ctx;
+    return shared->handle == NULL ? FQ_ERR_NOMEM : FQ_OK;
+}
+
+static inline void
+fixture_shared_call(void *ctx, fq_shared *shared, fq_event *event)
+{
+    fixture *self = ctx;
+    fq_buf_append_format(&self->log, "shared %d %s\n", (int)shared->id,
+                         event->id);
+    if (self->shared_hook != NULL)
+        self->shared_hook(self, shared);
+}
+
+static inline void
+fixture_shared_close(void *ctx, fq_shared *shared)
+{
+    fixture *self = ctx;
+    fq_free(shared->handle);
+    fq_buf_append_format(&self->log, "close %d%s\n", (int)shared->id,
+                         shared->called != NULL ? " called" : "");
+}
+
+/* Fields that are shared are, from now on, on both sinks. */
+static inline void
+fixture_share(fixture *self)
+{
+    static const fq_shared_ops ops = {
+        .open = fixture_shared_open,
+        .call = fixture_shared_call,
+        .close = fixture_shared_close,
+    };
+    fq_engine_set_shared(self->engine, &ops, self);
+    for (size_t i = 0; i < 2; i++)
+        self->sinks[i].sink.route = self;
 }
 
 static inline fq_status
@@ -244,6 +289,13 @@ fixture_publish(fixture *self, const char *channel, const char *data)
     fq_engine_dispatch(self->engine, event, 11);
     fq_event_unref(event);
     return FQ_OK;
+}
+
+static inline void
+fixture_answer_shared(fixture *self, uint64_t id, fq_answer_kind kind,
+                      const char *text)
+{
+    fq_engine_answer_shared(self->engine, id, kind, fq_str_of(text), 12);
 }
 
 static inline void

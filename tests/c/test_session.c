@@ -167,7 +167,6 @@ test_session_asks_the_resolver_one_event_at_a_time(void **state)
                   "\"users\"],\"extensions\":{\"code\":\"RESOLVER_ERROR\"}}]"
                   "}}");
     client_send(&client, "{\"id\":\"1\",\"type\":\"complete\"}");
-    fq_call_free(client_expect_call(&client, FQ_CALL_CANCEL));
     client_close(&client);
     world_close(&world);
 }

@@ -231,7 +231,7 @@ def test_the_context_shows_the_call(executor: SubscriptionExecutor) -> None:
     assert context.operation_name == "Named"
     assert context.connection_params is None
     assert context.scope is None
-    assert not hasattr(context, "security")
+    assert (context.security.user_id, context.security.tenant_id) == ("u", "t")
 
 
 def test_event_and_variables_are_fresh_for_each_call(executor: SubscriptionExecutor) -> None:
