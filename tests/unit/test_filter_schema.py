@@ -261,3 +261,11 @@ async def test_nobody_filters_by_what_they_may_not_see(
         else:
             with pytest.raises(GraphQLValidationError, match="There is no field"):
                 await subscribe(manager, f"{{{where}}}", context)
+
+
+async def test_another_schema_gets_the_arguments_too() -> None:
+    async with order_manager() as manager:
+        manager.replace_schema(SDL.replace("total: Float", "total: Float, weight: Float"))
+        await subscribe(manager, "{weight: {ge: 5}}")
+        with pytest.raises(ConfigError, match=r"where= asks for arg\.id, but"):
+            manager.replace_schema(SDL.replace("order(id: ID!", "order(ident: ID!"))
