@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 """The engine as Python sees it: calls with 10,000 live subscriptions, memory of
-a subscription, events that select, resolvers beside a bare call, the event loop
+a subscription, events that select, security, resolvers beside a bare call, the event loop
 under load.
 
-    python benches/bench_service.py [calls] [memory] [selective] [resolvers] [lag]
+    python benches/bench_service.py [calls] [memory] [selective] [security]
+        [resolvers] [lag]
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ from typing import Any
 
 from plot import Plot, Series
 
-from fraiseql_asgi import Limits, SubscriptionExecutor, SubscriptionManager, arg, event
+from fraiseql_asgi import Limits, SubscriptionExecutor, SubscriptionManager, arg, ctx, event
 from fraiseql_asgi.filters import Filter
+from fraiseql_asgi.security import Security
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests"))
@@ -118,7 +120,11 @@ def rss() -> int:
 async def further_subscription(where: Filter | None, n_wires: int, n_each: int) -> list[float]:
     """Bytes of RSS and of `subscriptions_bytes` for each of `n_each` further
     subscriptions of a connection."""
-    limits = Limits(max_subscriptions_per_connection=10**6, events_per_second_per_subscription=100)
+    limits = Limits(
+        messages_per_second=0,
+        max_subscriptions_per_connection=10**6,
+        events_per_second_per_subscription=100,
+    )
     async with SubscriptionManager(limits=limits) as manager:
         manager.subscription("orderUpdated", where=where)
         wires = [Wire(manager) for _ in range(n_wires)]
@@ -178,7 +184,7 @@ async def selective(n: int, n_events: int) -> float:
     """Mean time in the engine of an event that one of `n` subscriptions of a
     channel wants, in seconds; by `dispatch_seconds`, which a bucket does not
     round."""
-    limits = Limits(max_subscriptions_per_connection=10**6)
+    limits = Limits(messages_per_second=0, max_subscriptions_per_connection=10**6)
     async with SubscriptionManager(limits=limits) as manager:
         manager.subscription("order", where=event.id == arg.id)
         n_wires = min(n, 100)
@@ -230,6 +236,55 @@ async def bench_selective(counts: list[int], path: pathlib.Path | None) -> None:
         plot.write(path)
 
 
+# -- security ---------------------------------------------------------------
+
+
+def dispatch_mean(security: Security | None, n: int, n_events: int) -> float:
+    """Mean time in the engine of an event for `n` subscribers, in seconds."""
+    manager = SubscriptionManager(security=security, limits=Limits(queue_max_items=16))
+    manager.subscription("order")
+    with manager.executor as executor:
+        for number in range(n):
+            executor.register_subscription(
+                "c", f"s{number}", "subscription { order { id total } }", None, None, "ada", "acme"
+            )
+        total, count = 0.0, 0
+        for k in range(2 * n_events):
+            if k == n_events:
+                before = executor.get_metrics()["dispatch_seconds"]
+                total, count = before["sum"], before["count"]
+            # Queues stay short, so that what is measured is not their overflow.
+            if k % 16 == 0:
+                for number in range(n):
+                    while executor.next_event(f"s{number}") is not None:
+                        pass
+            manager.publish("order", {"id": k, "total": 5, "owner": "ada"}, tenant_id="acme")
+            while executor.get_metrics()["dispatch_seconds"]["count"] <= k:
+                time.sleep(0.0001)
+        found = executor.get_metrics()
+        assert found["events_matched"] >= n * n_events
+        assert found["deliveries"] == 2 * n * n_events
+        after = found["dispatch_seconds"]
+        return (after["sum"] - total) / (after["count"] - count)
+
+
+def bench_security(n: int = 1000, n_events: int = 100, rounds: int = 5) -> None:
+    kinds = {
+        "none": None,
+        "tenant": Security(multi_tenant=True),
+        "tenant and row": Security(multi_tenant=True, rows={"order": event.owner == ctx.user_id}),
+    }
+    found: dict[str, list[float]] = {name: [] for name in kinds}
+    for _ in range(rounds):
+        for name, security in kinds.items():
+            found[name].append(dispatch_mean(security, n, n_events) / n * 1e9)
+    print(f"\nsecurity: an event for {n:,} subscribers, all of whom may see it; least of {rounds}")
+    print(f"{'policy':<16} {'ns per subscriber':>18} {'beyond none':>12}   goal: 200")
+    for name, values in found.items():
+        each = min(values)
+        print(f"{name:<16} {each:>18.1f} {each - min(found['none']):>12.1f}")
+
+
 # -- resolvers --------------------------------------------------------------
 
 
@@ -254,7 +309,7 @@ async def deliver(
     resolver: Callable[..., Any] | None, n_subscriptions: int, n_events: int
 ) -> tuple[float, float]:
     """Wall and CPU time of the process per delivery, in seconds."""
-    limits = Limits(queue_max_items=10**6, queue_max_bytes=10**9)
+    limits = Limits(messages_per_second=0, queue_max_items=10**6, queue_max_bytes=10**9)
     async with SubscriptionManager(limits=limits) as manager:
         if resolver is None:
             manager.subscription("tick")
@@ -342,7 +397,7 @@ async def under_load(n_resolvers: int, seconds: float, n_busy: int) -> tuple[Lag
         while not stop:
             n += 1
 
-    async with SubscriptionManager() as manager:
+    async with SubscriptionManager(limits=Limits(messages_per_second=0)) as manager:
         manager.subscription(sync_resolver)
         wires = [Wire(manager) for _ in range((n_resolvers + 99) // 100)]
         for wire in wires:
@@ -390,7 +445,7 @@ async def bench_lag(seconds: float) -> None:
 def main() -> int:
     """Return 0."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    names = ("calls", "memory", "selective", "resolvers", "lag")
+    names = ("calls", "memory", "selective", "security", "resolvers", "lag")
     parser.add_argument("what", nargs="*", help=f"of {', '.join(names)}; all without")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3.0, help="for each line of `lag`")
@@ -408,6 +463,8 @@ def main() -> int:
         bench_calls()
     if "memory" in what:
         bench_memory()
+    if "security" in what:
+        bench_security()
     jobs: dict[str, Callable[[], Awaitable[None]]] = {
         "selective": lambda: bench_selective(
             [10**k for k in range(2, 7 if options.million else 6)], options.plot

@@ -19,7 +19,7 @@ from typing import Any
 
 from wire import Wire
 
-from fraiseql_asgi import SubscriptionExecutor, SubscriptionManager, _core
+from fraiseql_asgi import Limits, SubscriptionExecutor, SubscriptionManager, _core
 
 #: Subscriptions started together on one connection.
 BATCH = 100
@@ -36,7 +36,8 @@ class Counts:
 
 
 def new_manager() -> SubscriptionManager:
-    manager = SubscriptionManager()
+    # A client that asks as fast as it can is what is wanted here.
+    manager = SubscriptionManager(limits=Limits(messages_per_second=0))
     manager.subscription("tick")
 
     @manager.subscription

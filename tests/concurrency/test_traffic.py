@@ -135,7 +135,7 @@ class Traffic:
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("kind", ["none", "sync", "async"])
 def test_threads_loops_and_subscriptions_that_come_and_go(kind: str) -> None:
-    limits = Limits(queue_max_items=2**20, queue_max_bytes=2**30)
+    limits = Limits(queue_max_items=2**20, queue_max_bytes=2**30, messages_per_second=0)
     manager = SubscriptionManager(limits=limits)
     if kind == "none":
         manager.subscription("tick")
