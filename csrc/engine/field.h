@@ -43,7 +43,7 @@ typedef struct fq_field {
     const fq_str *channels; /* names; none for a source; none for another
                              * kind: the field's name */
     size_t n_channels;
-    bool is_public; /* events that name no tenant are for all who listen */
+    bool is_public;     /* events that name no tenant are for all who listen */
     bool has_templates; /* |channels| are templates, compiled by fq_field_new
                          * unless the field is a source */
     fq_channel_template **templates; /* as many as channels; NULL: none. The

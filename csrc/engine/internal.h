@@ -19,11 +19,11 @@ struct fq_engine {
     fq_engine_limits limits;
     fq_metrics *metrics; /* the owner's */
     fq_plan_cache *plans;
-    fq_schema *schema;     /* one reference; NULL: none */
-    bool serve_undeclared; /* its fields that are not in |fields| */
-    fq_policy *policy;     /* for |schema|; NULL: none */
+    fq_schema *schema;       /* one reference; NULL: none */
+    bool serve_undeclared;   /* its fields that are not in |fields| */
+    fq_policy *policy;       /* for |schema|; NULL: none */
     yyjson_doc *policy_text; /* what it is compiled from; likewise */
-    fq_map fields;         /* name -> fq_field, the name inside the field */
+    fq_map fields;           /* name -> fq_field, the name inside the field */
     fq_registry registry;
     fq_predicate_index predicates; /* the channels and who is on them */
     fq_dispatch dispatch;

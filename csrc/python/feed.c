@@ -168,7 +168,6 @@ read_request(fq_state *state, PyObject *const *args, Py_ssize_t n_args,
         return -1;
     }
     fq_feed_args *into = &request->args;
-    fq_str connection_id;
     if (fq_convert_peek_str(args[0], "subscription_id", &into->subscription_id)
             < 0
         || fq_convert_peek_str(args[1], "connection_id", &into->connection_id)
