@@ -435,6 +435,18 @@ fq_engine_hold_bytes(fq_engine *engine, fq_sub *sub, size_t n_bytes)
     FQ_METRIC_ADD(engine->metrics, subscriptions_bytes, n_bytes);
 }
 
+/* Whether the names of |field|'s channels are made of the context. */
+static bool
+subscribe_asks_context(const fq_field *field)
+{
+    for (size_t i = 0; field->templates != NULL && i < field->n_channels;
+         i++) {
+        if (fq_channel_template_asks_context(field->templates[i]))
+            return true;
+    }
+    return false;
+}
+
 /* Whether channels or filter of |sub| may have been made of a context that
  * says other things than |context|. */
 static bool
@@ -447,7 +459,7 @@ subscribe_depends(const fq_engine *engine, const fq_sub *sub,
     const fq_field *declared = fq_map_get(&engine->fields,
                                           fq_plan_root_name(plan));
     return declared != NULL
-           && (declared->has_templates || declared->where != NULL)
+           && (subscribe_asks_context(declared) || declared->where != NULL)
            && !fq_security_context_is_same_party(sub->context, context);
 }
 

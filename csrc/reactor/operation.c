@@ -295,16 +295,12 @@ fq_operation_start(fq_session *session, fq_gtws_op *op,
 void
 fq_operation_renew(fq_session *session, fq_sub *sub)
 {
-    fq_operation *operation = sub->handle;
-    fq_gtws_op *op = operation->op;
     fq_buf buf = FQ_BUF_INIT;
     fq_gql_errors errors;
     fq_gql_errors_init(&errors);
     if (fq_engine_renew(session->service->engine, sub, session->context,
                         fq_clock_now_ns(), fq_clock_wall_ns(), &errors)
         != FQ_OK) {
-        op->handle = NULL;
-        fq_operation_release(session, operation, FQ_END_EXPIRED);
         fq_gql_errors_write(&errors, &buf);
         fq_str text = fq_buf_str(&buf);
         if (errors.n_items == 0 || fq_buf_status(&buf) != FQ_OK)

@@ -330,6 +330,34 @@ async def test_a_ping_that_is_refused_ends_the_connection() -> None:
         assert await client.next() == FORBIDDEN
 
 
+@on_both_loops
+async def test_subscriptions_are_judged_by_the_new_context() -> None:
+    """One that depends on who the client was ends; the others go on."""
+    manager = SubscriptionManager(
+        auth_handler=lambda payload: SecurityContext("ann", payload["authorization"])
+    )
+    manager.subscription("mine", channel="t:{ctx.tenant_id}")
+    manager.subscription("whoami")
+    async with manager:
+        client = Connection(manager)
+        await init(client, authorization="t1")
+        for id_, query in (("1", "subscription { mine }"), ("2", QUERY), ("3", QUERY)):
+            client.write({"type": "subscribe", "id": id_, "payload": {"query": query}})
+        await until(lambda: manager.subscriber_count() == 3)
+        client.write({"type": "ping", "payload": {"authorization": "t2"}})
+        assert (await client.read())["type"] == "pong"
+        message = await client.read()
+        assert (message["id"], message["type"]) == ("1", "error")
+        assert message["payload"][0]["extensions"] == {"code": "FORBIDDEN"}
+        assert manager.subscriber_count() == 2
+        assert {each.tenant_id for each in manager.subscriptions()} == {"t2"}
+        await manager.publish_event("whoami", "whoami", {"n": 1})
+        assert {(await client.read())["id"] for _ in range(2)} == {"2", "3"}
+        client.write({"type": "subscribe", "id": "1", "payload": {"query": QUERY}})
+        await until(lambda: manager.subscriber_count() == 3)
+        await client.left()
+
+
 # -- settings --------------------------------------------------------------------
 
 
