@@ -158,3 +158,7 @@ def test_a_hundred_subscriptions_that_nobody_reads() -> None:
         metrics = executor.get_metrics()
         assert metrics["deliveries"] == 1_000_000
         assert metrics["projections"] == 10_000
+        # Nobody reads: each queue keeps what its limits allow, and no more.
+        assert metrics["queued_messages"] + metrics["deliveries_dropped"] == 1_000_000
+        assert metrics["queued_messages"] <= 100 * 16_384
+        assert metrics["queued_bytes"] <= 100 * 4 * 2**20
