@@ -202,17 +202,6 @@ fq_channel_template_asks_args(const fq_channel_template *self)
     return false;
 }
 
-bool
-fq_channel_template_asks_context(const fq_channel_template *self)
-{
-    for (size_t i = 0; i < self->n_parts; i++) {
-        if (self->parts[i].kind != FQ_CHANNEL_TEXT
-            && self->parts[i].kind != FQ_CHANNEL_ARGUMENT)
-            return true;
-    }
-    return false;
-}
-
 /* -- filling in ----------------------------------------------------------- */
 
 /* The claim at |path|, or NULL. */

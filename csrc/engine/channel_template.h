@@ -55,10 +55,6 @@ fq_channel_template_new(fq_str text, fq_channel_template **ptemplate,
 bool
 fq_channel_template_asks_args(const fq_channel_template *self);
 
-/* Whether any part asks for something of the context. */
-bool
-fq_channel_template_asks_context(const fq_channel_template *self);
-
 /* Appends the name that |args| (an object; NULL: none) and |context| (NULL:
  * nobody) make. Errors: FQ_ERR_INVALID: the value of *ppart is no good, or,
  * with NULL, the name as a whole; error->message says what it must be, as

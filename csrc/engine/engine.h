@@ -152,7 +152,8 @@ struct fq_sub {
     size_t n_bytes;       /* counted for it in subscriptions_bytes */
     fq_waiting pending;   /* events that wait for the resolver */
     fq_event *called_for; /* the event whose answer is awaited, one ref */
-    struct fq_listener *listeners; /* one per channel, behind the struct */
+    struct fq_listener *listeners; /* see listening.h: behind the struct, or a
+                                    * block of their own */
     size_t n_listeners;
 };
 
@@ -251,7 +252,8 @@ fq_engine_hold_bytes(fq_engine *engine, fq_sub *sub, size_t n_bytes);
 void
 fq_engine_unsubscribe(fq_engine *engine, fq_sub *sub, fq_end_reason reason);
 
-/* Lets |sub| in again, with |context| in place of its own; |wall_ns| as in
+/* Lets |sub|, which has no overrides, in again, with |context| in place of its
+ * own: its channels and filters are filled in anew; |wall_ns| as in
  * fq_subscribe_args. Whatever refuses a
  * new subscription refuses it too, and then |errors| is the payload of an
  * `error` message, and |sub| is to be ended. Events that wait for its resolver

@@ -11,6 +11,7 @@
  * and a long value is an id rather than a word. */
 #include "engine/listening.h"
 
+#include "base/alloc.h"
 #include "engine/channel_template.h"
 #include "engine/internal.h"
 #include "json/reader.h"
@@ -159,11 +160,11 @@ listening_read_keys(fq_listening *self, const fq_filter_bound *bound,
  * not too many listeners. */
 static void
 listening_choose_keys(fq_listening *self, const fq_engine *engine,
-                      const fq_sub_filter *filter)
+                      const fq_listening_request *request)
 {
     uint32_t ranks[FQ_LISTENING_KEYS_MAX];
-    listening_read_keys(self, filter->where, ranks);
-    listening_read_keys(self, filter->client, ranks);
+    for (size_t i = 0; i < sizeof(request->filters) / sizeof(void *); i++)
+        listening_read_keys(self, request->filters[i], ranks);
     self->n_listeners = self->n_names;
     for (size_t i = 0; i < self->n_names; i++) {
         self->by[i] = NULL;
@@ -206,7 +207,7 @@ fq_listening_init(fq_listening *self, fq_engine *engine,
     self->args = NULL;
     fq_status status = listening_find_names(self, engine, request, errors);
     if (status == FQ_OK)
-        listening_choose_keys(self, engine, request->filter);
+        listening_choose_keys(self, engine, request);
     return status;
 }
 
@@ -229,5 +230,45 @@ fq_listening_enter(const fq_listening *self, fq_engine *engine, fq_sub *sub)
         bool is_never;
         sub->n_listeners += fq_predicate_n_listeners(self->by[i], &is_never);
     }
+    return FQ_OK;
+}
+
+/* Listeners are in the subscription's block until it moves. */
+static void
+listeners_free(fq_sub *sub, fq_listener *listeners)
+{
+    if (listeners != (fq_listener *)(sub + 1))
+        fq_free(listeners);
+}
+
+void
+fq_listening_leave(fq_engine *engine, fq_sub *sub)
+{
+    fq_predicate_index_remove(&engine->predicates, sub->listeners,
+                              sub->n_listeners);
+    listeners_free(sub, sub->listeners);
+    sub->listeners = NULL;
+    sub->n_listeners = 0;
+}
+
+fq_status
+fq_listening_move(const fq_listening *self, fq_engine *engine, fq_sub *sub)
+{
+    fq_listener *old = sub->listeners;
+    size_t n_old = sub->n_listeners;
+    /* One too many, so that there is a block for none. */
+    sub->listeners = fq_alloc((self->n_listeners + 1) * sizeof(fq_listener));
+    sub->n_listeners = 0;
+    fq_status status = FQ_ERR_NOMEM;
+    if (sub->listeners != NULL)
+        status = fq_listening_enter(self, engine, sub);
+    if (status != FQ_OK) {
+        fq_listening_leave(engine, sub);
+        sub->listeners = old;
+        sub->n_listeners = n_old;
+        return status;
+    }
+    fq_predicate_index_remove(&engine->predicates, old, n_old);
+    listeners_free(sub, old);
     return FQ_OK;
 }

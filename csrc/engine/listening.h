@@ -40,13 +40,15 @@ typedef struct fq_listening_request {
     const fq_field *spec;               /* of its root field */
     const fq_binding *binding;          /* of its variables and arguments */
     const fq_security_context *context; /* NULL: nobody */
-    const fq_sub_filter *filter; /* bound to the same; keys refer to it */
+    const fq_filter_bound *filters[3];  /* that an event must pass, bound to
+                                        * the same; NULL: none. Keys refer to
+                                        * them */
 } fq_listening_request;
 
 /* Fills in |self|, whose names are valid as long as |request|'s parts and
  * until the engine's scratch buffer is used again; fq_listening_fini() is due
  * on every path. Errors: FQ_ERR_INVALID (a value that cannot be in a name:
- * an entry in |errors|, VALIDATION_ERROR for an argument, FORBIDDEN for the
+ * an entry in |errors|, VALIDATION_ERROR), FQ_ERR_FORBIDDEN (one of the
  * context's), FQ_ERR_NOMEM. */
 fq_status
 fq_listening_init(fq_listening *self, fq_engine *engine,
@@ -58,5 +60,15 @@ fq_listening_fini(fq_listening *self);
  * failure (FQ_ERR_NOMEM) those it is on are in sub->listeners. */
 fq_status
 fq_listening_enter(const fq_listening *self, fq_engine *engine, fq_sub *sub);
+
+/* Takes |sub| off all channels and frees what that took. Never fails. */
+void
+fq_listening_leave(fq_engine *engine, fq_sub *sub);
+
+/* Puts |sub| on these channels instead of those it is on. Where it was already
+ * it never ceases to listen: an event that is being dispatched meets it once.
+ * Errors: FQ_ERR_NOMEM (nothing has changed). */
+fq_status
+fq_listening_move(const fq_listening *self, fq_engine *engine, fq_sub *sub);
 
 #endif

@@ -144,8 +144,7 @@ admission_fini(fq_admission *admission)
 static void
 subscribe_free(fq_engine *engine, fq_sub *sub)
 {
-    fq_predicate_index_remove(&engine->predicates, sub->listeners,
-                              sub->n_listeners);
+    fq_listening_leave(engine, sub);
     FQ_METRIC_SET(engine->metrics, channels_active,
                   fq_predicate_index_n_channels(&engine->predicates));
     fq_waiting pending = sub->pending;
@@ -264,16 +263,16 @@ fq_engine_plan(fq_engine *engine, const fq_subscribe_args *args,
 
 static fq_status
 subscribe_find_listening(fq_engine *engine, const fq_subscribe_args *args,
-                         const fq_field *spec, const fq_binding *binding,
-                         const fq_sub_filter *filter, fq_listening *listening,
-                         fq_gql_errors *errors)
+                         const fq_field *spec, const fq_admission *admission,
+                         fq_listening *listening, fq_gql_errors *errors)
 {
     fq_listening_request request = {
-        .plan = fq_plan_variant_plan(binding->variant),
+        .plan = fq_plan_variant_plan(admission->binding.variant),
         .spec = spec,
-        .binding = binding,
+        .binding = &admission->binding,
         .context = args->context,
-        .filter = filter,
+        .filters = {admission->filter.where, admission->security.row,
+                    admission->filter.client},
     };
     return fq_listening_init(listening, engine, &request, errors);
 }
@@ -319,6 +318,39 @@ subscribe_find_filter(fq_engine *engine, const fq_subscribe_args *args,
     return fq_sub_filter_init(filter, &request, errors);
 }
 
+/* Whether and how |args| are let in to |plan|, and where they listen then.
+ * *spec gets what their root field is. */
+static fq_status
+subscribe_admit(fq_engine *engine, fq_plan *plan,
+                const fq_subscribe_args *args, fq_field *spec,
+                fq_admission *into, fq_listening *listening,
+                fq_gql_errors *errors, bool *prequest_error)
+{
+    fq_status status = subscribe_specify(engine, plan, args, spec, errors);
+    if (status != FQ_OK)
+        return status;
+    fq_security_request request = {
+        .policy = engine->policy,
+        .plan = plan,
+        .context = args->context,
+        .variables = args->variables,
+        .is_public = spec->is_public,
+        .now_ns = args->now_ns,
+        .wall_ns = args->wall_ns,
+        .metrics = engine->metrics,
+    };
+    status = subscribe_authorise(&request, into, errors, prequest_error);
+    if (status == FQ_OK) {
+        status = subscribe_find_filter(engine, args, spec, &into->binding,
+                                       &into->filter, errors);
+        *prequest_error = status == FQ_ERR_INVALID;
+    }
+    if (status == FQ_OK)
+        status = subscribe_find_listening(engine, args, spec, into, listening,
+                                          errors);
+    return status;
+}
+
 /* From the document to a subscription that hears events. */
 static fq_status
 subscribe_run(fq_engine *engine, fq_sink *sink, const fq_subscribe_args *args,
@@ -341,30 +373,8 @@ subscribe_run(fq_engine *engine, fq_sink *sink, const fq_subscribe_args *args,
         status = subscribe_refuse_type(type, errors);
         goto out;
     }
-    status = subscribe_specify(engine, plan, args, &spec, errors);
-    if (status == FQ_OK) {
-        fq_security_request request = {
-            .policy = engine->policy,
-            .plan = plan,
-            .context = args->context,
-            .variables = args->variables,
-            .is_public = spec.is_public,
-            .now_ns = args->now_ns,
-            .wall_ns = args->wall_ns,
-            .metrics = engine->metrics,
-        };
-        status = subscribe_authorise(&request, &admission, errors,
-                                     prequest_error);
-    }
-    if (status == FQ_OK) {
-        status = subscribe_find_filter(engine, args, &spec, &admission.binding,
-                                       &admission.filter, errors);
-        *prequest_error = status == FQ_ERR_INVALID;
-    }
-    if (status == FQ_OK)
-        status = subscribe_find_listening(
-            engine, args, &spec, &admission.binding, &admission.filter,
-            &listening, errors);
+    status = subscribe_admit(engine, plan, args, &spec, &admission, &listening,
+                             errors, prequest_error);
     if (status != FQ_OK) {
         subscribe_count_refusal(engine, status, FQ_LIMIT_NONE,
                                 *prequest_error);
@@ -435,78 +445,68 @@ fq_engine_hold_bytes(fq_engine *engine, fq_sub *sub, size_t n_bytes)
     FQ_METRIC_ADD(engine->metrics, subscriptions_bytes, n_bytes);
 }
 
-/* Whether the names of |field|'s channels are made of the context. */
-static bool
-subscribe_asks_context(const fq_field *field)
+/* Puts |sub| where |listening| says and |from| into it. */
+static fq_status
+renew_take(fq_engine *engine, fq_sub *sub, fq_admission *from,
+           const fq_listening *listening, fq_security_context *context)
 {
-    for (size_t i = 0; field->templates != NULL && i < field->n_channels;
-         i++) {
-        if (fq_channel_template_asks_context(field->templates[i]))
-            return true;
+    size_t n_bytes = subscribe_n_bytes(sub);
+    fq_status status = fq_listening_move(listening, engine, sub);
+    if (status != FQ_OK)
+        return status;
+    fq_security_context *before = sub->context;
+    sub->context = context;
+    status = fq_shared_rejoin(engine, sub, &from->binding);
+    if (status != FQ_OK) {
+        sub->context = before;
+        return status;
     }
-    return false;
-}
-
-/* Whether channels or filter of |sub| may have been made of a context that
- * says other things than |context|. */
-static bool
-subscribe_depends(const fq_engine *engine, const fq_sub *sub,
-                  const fq_security_context *context)
-{
-    if (sub->context == NULL)
-        return true;
-    const fq_plan *plan = fq_plan_variant_plan(sub->binding.variant);
-    const fq_field *declared = fq_map_get(&engine->fields,
-                                          fq_plan_root_name(plan));
-    return declared != NULL
-           && (subscribe_asks_context(declared) || declared->where != NULL)
-           && !fq_security_context_is_same_party(sub->context, context);
+    fq_security_context_ref(context);
+    fq_security_context_unref(before);
+    fq_admission old = {
+        .binding = sub->binding,
+        .security = sub->security,
+        .filter = sub->filter,
+    };
+    sub->binding = from->binding;
+    sub->security = from->security;
+    sub->filter = from->filter;
+    *from = old;
+    /* It may be less, and the sum is right even so. */
+    fq_engine_hold_bytes(engine, sub, subscribe_n_bytes(sub) - n_bytes);
+    FQ_METRIC_SET(engine->metrics, channels_active,
+                  fq_predicate_index_n_channels(&engine->predicates));
+    return FQ_OK;
 }
 
 fq_status
 fq_engine_renew(fq_engine *engine, fq_sub *sub, fq_security_context *context,
                 uint64_t now_ns, uint64_t wall_ns, fq_gql_errors *errors)
 {
-    if (subscribe_depends(engine, sub, context))
-        return SUBSCRIBE_REFUSE(errors, FQ_ERR_FORBIDDEN, "FORBIDDEN",
-                                "The authorization says other things than "
-                                "before; subscribe again.");
     yyjson_doc *variables;
     fq_status status = fq_json_read(fq_rcbuf_str(sub->binding.variables),
                                     FQ_JSON_LONE_SURROGATES, &variables, NULL);
     if (status != FQ_OK)
         return status;
-    fq_security_request request = {
-        .policy = engine->policy,
-        .plan = fq_plan_variant_plan(sub->binding.variant),
-        .context = context,
+    fq_subscribe_args args = {
         .variables = yyjson_doc_get_root(variables),
-        .is_public = sub->security.is_public,
+        .context = context,
         .now_ns = now_ns,
         .wall_ns = wall_ns,
-        .metrics = engine->metrics,
     };
     fq_admission admission = {0};
+    fq_listening listening = {.n_names = 0};
+    fq_field spec = {0};
     bool is_request_error;
-    status = subscribe_authorise(&request, &admission, errors,
-                                 &is_request_error);
-    fq_json_free(variables);
-    fq_security_context *before = sub->context;
-    sub->context = context;
+    status = subscribe_admit(
+        engine, fq_plan_variant_plan(sub->binding.variant), &args, &spec,
+        &admission, &listening, errors, &is_request_error);
     if (status == FQ_OK)
-        status = fq_shared_rejoin(engine, sub, &admission.binding);
-    if (status != FQ_OK) {
-        sub->context = before;
-        admission_fini(&admission);
-        return status;
-    }
-    fq_security_context_ref(context);
-    fq_security_context_unref(before);
-    fq_binding_fini(&sub->binding);
-    sub->binding = admission.binding;
-    fq_sub_security_fini(&sub->security);
-    sub->security = admission.security;
-    return FQ_OK;
+        status = renew_take(engine, sub, &admission, &listening, context);
+    fq_json_free(variables);
+    fq_listening_fini(&listening);
+    admission_fini(&admission);
+    return status;
 }
 
 void

@@ -90,7 +90,8 @@ assert_refused(fixture *self, const char *query, fq_security_context *context,
     assert_int_equal(fq_engine_subscribe(self->engine, &self->sinks[0].sink,
                                          &args, &sub, &errors,
                                          &is_request_error),
-                     FQ_ERR_INVALID);
+                     strstr(expected, "FORBIDDEN") != NULL ? FQ_ERR_FORBIDDEN
+                                                           : FQ_ERR_INVALID);
     assert_null(sub);
     assert_false(is_request_error);
     fq_buf buf = FQ_BUF_INIT;
@@ -160,12 +161,100 @@ test_listening_takes_override_names_as_they_are(void **state)
     fixture_fini(&self);
 }
 
+/* A client that is somebody else listens elsewhere. */
+static fq_status
+body_renew(void *arg)
+{
+    (void)arg;
+    static const char *const channels[] = {"u:{ctx.user_id}", "o:{id}"};
+    fixture self;
+    fq_sub *sub = NULL;
+    fq_security_context *me = NULL, *you = NULL;
+    fq_security_context_args who[] = {{.user_id = FQ_STR("me")},
+                                      {.user_id = FQ_STR("you")}};
+    fq_status status = fixture_init(&self);
+    if (status == FQ_OK)
+        status = declare(&self, "mine", channels, 2);
+    if (status == FQ_OK)
+        status = fq_security_context_new(&who[0], &me);
+    if (status == FQ_OK)
+        status = fq_security_context_new(&who[1], &you);
+    fq_subscribe_args args = {
+        .query = FQ_STR("subscription { mine(id: 1) { n } }"),
+        .context = me,
+        .handle = "a",
+    };
+    if (status == FQ_OK)
+        status = fixture_subscribe_args(&self, &args, &sub);
+    fq_gql_errors errors;
+    fq_gql_errors_init(&errors);
+    for (int i = 0; i < 2 && status == FQ_OK; i++) {
+        status = fq_engine_renew(self.engine, sub, you, 0, 0, &errors);
+        fq_engine_check(self.engine);
+        bool is_you = status == FQ_OK || i > 0;
+        assert_ptr_equal(sub->context, is_you ? you : me);
+        assert_int_equal(
+            fq_engine_n_listening(self.engine, FQ_STR_LIT("u:me")), !is_you);
+        assert_int_equal(
+            fq_engine_n_listening(self.engine, FQ_STR_LIT("u:you")), is_you);
+        assert_int_equal(fq_engine_n_listening(self.engine, FQ_STR_LIT("o:1")),
+                         1);
+    }
+    fq_gql_errors_fini(&errors);
+    fq_security_context_unref(me);
+    fq_security_context_unref(you);
+    fixture_fini(&self);
+    return status;
+}
+
+static void
+test_listening_follows_the_context(void **state)
+{
+    (void)state;
+    fq_test_body(body_renew, NULL);
+}
+
+static void
+test_listening_is_refused_to_who_lacks_the_value(void **state)
+{
+    (void)state;
+    static const char *const channels[] = {"u:{ctx.user_id}"};
+    fixture self;
+    assert_int_equal(fixture_init(&self), FQ_OK);
+    assert_int_equal(declare(&self, "mine", channels, 1), FQ_OK);
+    fq_security_context_args who[] = {{.user_id = FQ_STR("me")},
+                                      {.user_id = FQ_STR("")}};
+    fq_security_context *me, *nobody;
+    assert_int_equal(fq_security_context_new(&who[0], &me), FQ_OK);
+    assert_int_equal(fq_security_context_new(&who[1], &nobody), FQ_OK);
+    fq_subscribe_args args = {
+        .query = FQ_STR("subscription { mine { n } }"),
+        .context = me,
+        .handle = "a",
+    };
+    fq_sub *sub;
+    assert_int_equal(fixture_subscribe_args(&self, &args, &sub), FQ_OK);
+    fq_gql_errors errors;
+    fq_gql_errors_init(&errors);
+    assert_int_equal(fq_engine_renew(self.engine, sub, nobody, 0, 0, &errors),
+                     FQ_ERR_FORBIDDEN);
+    assert_int_equal(errors.n_items, 1);
+    assert_string_equal(errors.head->code, "FORBIDDEN");
+    fq_gql_errors_fini(&errors);
+    fq_engine_check(self.engine);
+    fq_security_context_unref(me);
+    fq_security_context_unref(nobody);
+    fixture_fini(&self);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         FQ_TEST(test_listening_fills_names_in),
         FQ_TEST(test_listening_says_which_value_is_no_good),
+        FQ_TEST(test_listening_follows_the_context),
+        FQ_TEST(test_listening_is_refused_to_who_lacks_the_value),
         FQ_TEST(test_listening_takes_override_names_as_they_are),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -164,40 +164,6 @@ fq_security_context_eq(const fq_security_context *a,
                                 yyjson_doc_get_root(b->claims)));
 }
 
-static bool
-is_of_token(fq_str name)
-{
-    return fq_str_eq(name, FQ_STR_LIT("iat"))
-           || fq_str_eq(name, FQ_STR_LIT("exp"))
-           || fq_str_eq(name, FQ_STR_LIT("nbf"))
-           || fq_str_eq(name, FQ_STR_LIT("jti"));
-}
-
-/* Whether |b| has every claim of |a| but those about the token. */
-static bool
-has_claims(const fq_security_context *b, const fq_security_context *a)
-{
-    yyjson_val *claims = yyjson_doc_get_root(a->claims);
-    size_t i, n;
-    yyjson_val *key, *val;
-    yyjson_obj_foreach(claims, i, n, key, val)
-    {
-        fq_str name = fq_json_str(key);
-        yyjson_val *other = fq_json_get(yyjson_doc_get_root(b->claims), name);
-        if (!is_of_token(name) && !yyjson_equals(val, other))
-            return false;
-    }
-    return true;
-}
-
-bool
-fq_security_context_is_same_party(const fq_security_context *a,
-                                  const fq_security_context *b)
-{
-    return a == b
-           || (is_same_name(a, b) && has_claims(a, b) && has_claims(b, a));
-}
-
 bool
 fq_name_set_has(const fq_name_set *set, fq_str name)
 {

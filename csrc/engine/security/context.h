@@ -67,13 +67,6 @@ bool
 fq_security_context_eq(const fq_security_context *a,
                        const fq_security_context *b);
 
-/* Whether a filter or a channel made of one would be made of the other: both
- * say the same, expiry and the claims about the token itself (`iat`, `exp`,
- * `nbf`, `jti`, RFC 7519 4.1) left aside. */
-bool
-fq_security_context_is_same_party(const fq_security_context *a,
-                                  const fq_security_context *b);
-
 /* O(log n). */
 bool
 fq_name_set_has(const fq_name_set *set, fq_str name);
