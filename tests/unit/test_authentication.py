@@ -332,7 +332,8 @@ async def test_a_ping_that_is_refused_ends_the_connection() -> None:
 
 @on_both_loops
 async def test_subscriptions_are_judged_by_the_new_context() -> None:
-    """One that depends on who the client was ends; the others go on."""
+    """One that depends on who the client is follows it, and ends where the
+    new context lacks what it asks for; the others go on."""
     manager = SubscriptionManager(
         auth_handler=lambda payload: SecurityContext("ann", payload["authorization"])
     )
@@ -346,11 +347,18 @@ async def test_subscriptions_are_judged_by_the_new_context() -> None:
         await until(lambda: manager.subscriber_count() == 3)
         client.write({"type": "ping", "payload": {"authorization": "t2"}})
         assert (await client.read())["type"] == "pong"
+        await until(lambda: manager.subscriber_count("t:t2") == 1)
+        assert manager.subscriber_count("t:t1") == 0
+        await manager.publish_event("t", "t:t1", {"n": 1})
+        await manager.publish_event("t", "t:t2", {"n": 2})
+        assert (await client.read())["payload"] == {"data": {"mine": {"n": 2}}}
+        client.write({"type": "ping", "payload": {"authorization": ""}})
+        assert (await client.read())["type"] == "pong"
         message = await client.read()
         assert (message["id"], message["type"]) == ("1", "error")
         assert message["payload"][0]["extensions"] == {"code": "FORBIDDEN"}
         assert manager.subscriber_count() == 2
-        assert {each.tenant_id for each in manager.subscriptions()} == {"t2"}
+        assert {each.tenant_id for each in manager.subscriptions()} == {None}
         await manager.publish_event("whoami", "whoami", {"n": 1})
         assert {(await client.read())["id"] for _ in range(2)} == {"2", "3"}
         client.write({"type": "subscribe", "id": "1", "payload": {"query": QUERY}})
