@@ -17,7 +17,7 @@ from typing import Any, TypeVar, overload
 from fraiseql_asgi import _core
 from fraiseql_asgi.config import check_seconds
 from fraiseql_asgi.errors import ConfigError
-from fraiseql_asgi.filters import Filter, check_client_filter, check_filter
+from fraiseql_asgi.filters import Filter, check_client_filter, check_filter, event
 from fraiseql_asgi.types import Returns
 
 __all__ = [
@@ -80,6 +80,7 @@ class _Options:
 
     channel: str | Iterable[str] | None = None
     returns: Returns | None = None
+    event_types: str | Iterable[str] | None = None
     where: Filter | None = None
     client_filter: str | None = None
     public: bool = False
@@ -103,8 +104,12 @@ class _Options:
     def further(self) -> dict[str, Any]:
         """What goes into a Field as it is, each checked by its owner."""
         settings: dict[str, Any] = {}
-        if self.where is not None:
-            settings["where"] = check_filter(self.where)
+        where = None if self.where is None else check_filter(self.where)
+        if self.event_types is not None:
+            types = _filter_types(self.event_types)
+            where = types if where is None else check_filter(types & where)
+        if where is not None:
+            settings["where"] = where
         if self.client_filter is not None:
             check_client_filter(self.client_filter)
             settings["client_filter"] = self.client_filter
@@ -130,6 +135,7 @@ class Declaring:
         /,
         *,
         channel: str | Iterable[str] | None = None,
+        event_types: str | Iterable[str] | None = None,
         where: Filter | None = None,
         client_filter: str | None = None,
         public: bool = False,
@@ -145,6 +151,7 @@ class Declaring:
         *,
         channel: str | Iterable[str] | None = None,
         returns: Returns | None = None,
+        event_types: str | Iterable[str] | None = None,
         where: Filter | None = None,
         client_filter: str | None = None,
         public: bool = False,
@@ -160,6 +167,7 @@ class Declaring:
         *,
         channel: str | Iterable[str] | None = None,
         returns: Returns | None = None,
+        event_types: str | Iterable[str] | None = None,
         where: Filter | None = None,
         client_filter: str | None = None,
         public: bool = False,
@@ -193,6 +201,7 @@ class Declaring:
                 values of the security context; `{{` and `}}` for braces.
             returns: "field": the function returns the field's value. "data":
                 it returns the object that holds it under the field's name.
+            event_types: which types of events it is about: one or several.
             where: which events of the channel it is about, in terms of `event`,
                 `arg` and `ctx`: `(event.id == arg.id) & (event.total >= 5)`.
             client_filter: the name of an argument by which clients say that
@@ -217,6 +226,7 @@ class Declaring:
         options = _Options(
             channel=channel,
             returns=returns,
+            event_types=event_types,
             where=where,
             client_filter=client_filter,
             public=bool(public),
@@ -315,6 +325,31 @@ def _check_texts(channel: str | Iterable[str]) -> tuple[str, ...]:
             setting="channel",
         )
     return unique
+
+
+def _filter_types(event_types: object) -> Filter:
+    """The filter that lets events of these types through.
+
+    Raises:
+        ConfigError: none, or an empty or overlong one.
+        TypeError: no str.
+    """
+    names = [event_types] if isinstance(event_types, str) else event_types
+    if not isinstance(names, (list, tuple, set, frozenset)):
+        raise TypeError(
+            f"event_types must be a str or a set of them, not {type(event_types).__name__}"
+        )
+    for name in names:
+        if not isinstance(name, str):
+            raise TypeError(f"an event type must be a str, not {type(name).__name__}")
+        if not 0 < len(name.encode("utf-8", "surrogatepass")) <= _NAME_BYTES_MAX:
+            raise ConfigError(
+                f"an event type has 1 to {_NAME_BYTES_MAX} bytes, not {name!r}",
+                setting="event_types",
+            )
+    if not names:
+        raise ConfigError("a field is about one type of events at least", setting="event_types")
+    return check_filter(event("$type").in_(sorted(set(names))), "event_types")
 
 
 def check_returns(returns: object) -> Returns:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from asgi_driver import Connection, on_both_loops
 
-from fraiseql_asgi import ConfigError, SubscriptionManager
+from fraiseql_asgi import ConfigError, SubscriptionManager, arg, event
 from fraiseql_asgi.executor import SubscriptionExecutor
 from fraiseql_asgi.subscription import check_channels, check_names
 
@@ -151,3 +151,95 @@ async def test_an_argument_that_cannot_be_in_a_name_is_refused(arguments: str, t
         metrics = manager.get_metrics()
         assert metrics["channels_active"] == 0
         assert metrics["subscriptions_refused"] == metrics["refused_validation"] == 1
+
+
+# -- values of the context ----------------------------------------------------
+
+
+@on_both_loops
+async def test_the_context_is_part_of_a_name() -> None:
+    manager = SubscriptionManager(auth_handler=lambda payload: payload["who"])
+    manager.subscription("mine", channel="t:{ctx.tenant_id}:{ctx.claims.team.id}:{ctx.user_id}")
+    async with manager:
+        clients = []
+        for tenant, user in (("t1", "ann"), ("t2", "bob:x"), ("t:2", "bob"), (None, "eve")):
+            client = await Connection(manager).accepted()
+            who = {"user_id": user, "tenant_id": tenant, "claims": {"team": {"id": 7}}}
+            client.write({"type": "connection_init", "payload": {"who": who}})
+            assert (await client.read())["type"] == "connection_ack"
+            payload = {"query": "subscription { mine }"}
+            client.write({"type": "subscribe", "id": "1", "payload": payload})
+            clients.append(client)
+        # What could be read as another's name is refused, and so is what is not there.
+        for client in clients[2:]:
+            message = await client.read()
+            assert message["type"] == "error"
+            [error] = message["payload"]
+            assert error["extensions"] == {"code": "FORBIDDEN"}
+            assert "tenant" not in error["message"]
+        for channel in ("t:t1:7:ann", "t:t2:7:bob:x"):
+            assert manager.subscriber_count(channel) == 1
+            await manager.publish_event("t", channel, {"at": channel})
+        for client, channel in zip(clients, ("t:t1:7:ann", "t:t2:7:bob:x"), strict=False):
+            payload = (await client.read())["payload"]
+            assert payload == {"data": {"mine": {"at": channel}}}
+
+
+# -- types of events ----------------------------------------------------------
+
+
+@on_both_loops
+async def test_event_types_select() -> None:
+    manager = SubscriptionManager()
+    manager.subscription("made", channel="orders", event_types="orderMade")
+    manager.subscription("ended", channel="orders", event_types={"orderPaid", "orderLost"})
+    manager.subscription(
+        "large", channel="orders", event_types=["orderMade"], where=event.total >= arg.total
+    )
+    async with manager:
+        client = await Connection(manager).ready()
+        for query in ("made", "ended", "large(total: 5)"):
+            payload = {"query": f"subscription {{ {query} }}"}
+            client.write({"type": "subscribe", "id": query[:5], "payload": payload})
+        client.write({"type": "ping"})
+        assert await client.read() == {"type": "pong"}
+        assert manager.subscriber_count("orders") == 3
+        for event_type, total in (
+            ("orderMade", 1),
+            ("orderSeen", 9),
+            ("orderPaid", 2),
+            ("orderMade", 5),
+            ("orderLost", 3),
+        ):
+            await manager.publish_event(event_type, "orders", {"total": total})
+        got = set()
+        for _ in range(5):
+            message = await client.read()
+            [value] = message["payload"]["data"].values()
+            got.add((message["id"], value["total"]))
+        assert got == {("made", 1), ("ended", 2), ("made", 5), ("large", 5), ("ended", 3)}
+        client.write({"type": "ping"})
+        assert await client.read() == {"type": "pong"}
+
+
+@pytest.mark.parametrize(
+    ("event_types", "kind", "told"),
+    [
+        ([], ConfigError, "about one type of events at least"),
+        ("", ConfigError, "1 to 1024 bytes"),
+        (["a", "x" * 1025], ConfigError, "1 to 1024 bytes"),
+        (5, TypeError, "a str or a set of them"),
+        ([b"a"], TypeError, "an event type must be a str"),
+    ],
+)
+def test_event_types_that_are_none(event_types: Any, kind: type[Exception], told: str) -> None:
+    with pytest.raises(kind, match=told):
+        SubscriptionManager().subscription("order", event_types=event_types)
+
+
+def test_a_source_has_no_event_types() -> None:
+    async def tick(variables: Any) -> Any:
+        yield 1
+
+    with pytest.raises(ConfigError, match="event_types= has no meaning"):
+        SubscriptionManager().subscription(event_types={"a"})(tick)
