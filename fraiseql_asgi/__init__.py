@@ -43,6 +43,7 @@ from fraiseql_asgi.errors import (
 )
 from fraiseql_asgi.executor import SubscriptionExecutor
 from fraiseql_asgi.filters import Filter, arg, ctx, event
+from fraiseql_asgi.hooks import Connection, Operation
 from fraiseql_asgi.management import LiveSubscription
 from fraiseql_asgi.manager import SubscriptionManager
 from fraiseql_asgi.security import Security
@@ -59,6 +60,7 @@ __all__ = [
     "CloseConnection",
     "ClosedError",
     "ConfigError",
+    "Connection",
     "DuplicateSubscription",
     "Event",
     "EventBus",
@@ -71,6 +73,7 @@ __all__ = [
     "GraphQLValidationError",
     "Limits",
     "LiveSubscription",
+    "Operation",
     "PositionLost",
     "PublishTimeout",
     "QueueFull",

@@ -395,6 +395,7 @@ class Service:
     def authenticate_with(
         self, handler: Resolver, timeout: float, grace: float, code: int, /
     ) -> None: ...
+    def hook_with(self, hooks: object, gate: Resolver | None, /) -> None: ...
     def live(
         self,
         user_id: str | None,

@@ -18,6 +18,7 @@ from fraiseql_asgi._schema import check_channel_arguments, check_declared, check
 from fraiseql_asgi.authentication import Authentication
 from fraiseql_asgi.config import EventBusConfig, Limits
 from fraiseql_asgi.errors import ClosedError, ConfigError
+from fraiseql_asgi.hooks import Hooks
 from fraiseql_asgi.security import Security
 from fraiseql_asgi.subscription import Field
 
@@ -69,6 +70,7 @@ class Runtime:
             security.check(schema, {})
         self.security = security
         self._introspection: Introspection | None = None
+        self.hooks = Hooks()
         self.fields: dict[str, Field] = {}
         #: Called in a forked child, and before the engine goes.
         self.on_fork: list[Callable[[], None]] = []
@@ -159,6 +161,9 @@ class Runtime:
                 service.authenticate_with(
                     auth.handler, auth.timeout, auth.expiry_grace, auth.expiry_code
                 )
+            if self.hooks.is_used:
+                gate = self.hooks.gate if self.hooks.has_gate else None
+                service.hook_with(self.hooks, gate)
             if self.persisted is not None:
                 service.persist(self.persisted, self.only_persisted)
             for field in self.fields.values():
@@ -170,6 +175,19 @@ class Runtime:
     def _sources(self) -> dict[str, bool]:
         """The declared fields, and whether each is a source."""
         return {field.name: _is_source(field) for field in self.fields.values()}
+
+    def set_hook(self, name: str, hook: object) -> None:
+        """Take a hook.
+
+        Raises:
+            ConfigError: it cannot be called so, there is one already, or the
+                manager runs.
+            TypeError: it cannot be called.
+        """
+        with self._lock:
+            if self.is_running:
+                raise ConfigError(f"{name} must be given before the manager starts", setting=name)
+            self.hooks.set(name, hook)
 
     def replace_schema(self, schema: object) -> None:
         """Serve another schema from now on.

@@ -25,6 +25,7 @@ from fraiseql_asgi.config import (
 from fraiseql_asgi.errors import ClosedError, ConfigError, FraiseQLError, PublishTimeout
 from fraiseql_asgi.execute import make_handler
 from fraiseql_asgi.executor import SubscriptionExecutor, has_envelope, make_event
+from fraiseql_asgi.hooks import Hook, HookT
 from fraiseql_asgi.management import Managing
 from fraiseql_asgi.persisted import PersistedSetting, load_persisted
 from fraiseql_asgi.security import Security
@@ -74,6 +75,13 @@ class SubscriptionManager(Declaring, Managing):
         expiry_grace: seconds from the end of a context (`expires_at`) to the
             close of its connection, for a `ping` with a new authorization.
         expiry_code: the code of that close.
+        on_connect: called with a `Connection` when a client was let in.
+        on_disconnect: called with it when it is gone.
+        on_subscribe: called with it and an `Operation` before a subscription
+            starts; refuses it by raising `SecurityError` or `RateLimited`.
+        on_complete: called with both when one that was let in has ended, in
+            whatever way. All four are sync or async; one that raises otherwise
+            is logged.
         execute_handler: executes queries and mutations: `(payload, context)`,
             sync or async, returns the response, a dict. `fraiseql_asgi.execute`
             has ready-made ones. None: clients are refused them.
@@ -116,6 +124,10 @@ class SubscriptionManager(Declaring, Managing):
         auth_timeout: float = 10.0,
         expiry_grace: float = 0.0,
         expiry_code: int = 4403,
+        on_connect: Hook | None = None,
+        on_disconnect: Hook | None = None,
+        on_subscribe: Hook | None = None,
+        on_complete: Hook | None = None,
         execute_handler: Callable[..., Any] | None = None,
         persisted: PersistedSetting | None = None,
         only_persisted: bool = False,
@@ -150,6 +162,14 @@ class SubscriptionManager(Declaring, Managing):
             serve_undeclared=bool(serve_undeclared),
             security=security,
         )
+        for name, hook in (
+            ("on_connect", on_connect),
+            ("on_disconnect", on_disconnect),
+            ("on_subscribe", on_subscribe),
+            ("on_complete", on_complete),
+        ):
+            if hook is not None:
+                self._runtime.set_hook(name, hook)
         self._executor = SubscriptionExecutor._of(self._runtime)
         self._apps: list[ASGIApp] = []
         self._n_entered = 0
@@ -161,6 +181,26 @@ class SubscriptionManager(Declaring, Managing):
     def declare(self, field: Field) -> None:
         """Take a field, as `subscription` makes it."""
         self._runtime.declare(field)
+
+    def on_connect(self, hook: HookT) -> HookT:
+        """Decorator: the hook of that name; before the manager starts."""
+        self._runtime.set_hook("on_connect", hook)
+        return hook
+
+    def on_disconnect(self, hook: HookT) -> HookT:
+        """Decorator: the hook of that name; before the manager starts."""
+        self._runtime.set_hook("on_disconnect", hook)
+        return hook
+
+    def on_subscribe(self, hook: HookT) -> HookT:
+        """Decorator: the hook of that name; before the manager starts."""
+        self._runtime.set_hook("on_subscribe", hook)
+        return hook
+
+    def on_complete(self, hook: HookT) -> HookT:
+        """Decorator: the hook of that name; before the manager starts."""
+        self._runtime.set_hook("on_complete", hook)
+        return hook
 
     # -- publishing ---------------------------------------------------------
 

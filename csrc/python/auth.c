@@ -4,6 +4,7 @@
 
 #include "json/utf8.h"
 #include "python/convert.h"
+#include "python/hooks.h"
 #include "python/port_object.h"
 #include "python/security_context.h"
 
@@ -83,6 +84,11 @@ fq_auth_answer(fq_state *state, fq_call *call, PyObject *value)
     }
     if (remember(state, call, context) < 0)
         goto fail;
+    fq_port_object *owner = call->port->owner;
+    if (owner != NULL && call->kind == FQ_CALL_INIT)
+        fq_hooks_connected(state, owner);
+    else if (owner != NULL)
+        fq_hooks_renewed(state, owner);
     fq_security_context_unref(call->context);
     call->context = context;
     fq_call_answer(call, FQ_ANSWER_VALUE, text);

@@ -6,6 +6,7 @@
 #include <structmember.h>
 
 #include "base/check.h"
+#include "python/hooks.h"
 #include "python/resolver_call.h"
 
 int
@@ -84,6 +85,7 @@ fq_port_object_close(fq_port_object *self, fq_ticket *done)
         /* For whoever asks later: a hook, a resolver that goes on. */
         Py_XDECREF(fq_port_object_connection_id(self));
         PyErr_Clear();
+        fq_hooks_disconnected(fq_state_of((PyObject *)self), self);
     }
     self->port = NULL;
     if (port != NULL)
@@ -98,6 +100,7 @@ fq_port_object_close(fq_port_object *self, fq_ticket *done)
     Py_CLEAR(self->scope);
     Py_CLEAR(self->params);
     Py_CLEAR(self->security);
+    Py_CLEAR(self->connection);
     fq_loop_mailbox *mailbox = self->mailbox;
     self->mailbox = NULL;
     if (mailbox != NULL)
@@ -186,6 +189,7 @@ fq_port_object_traverse(fq_port_object *self, visitproc visit, void *arg)
     Py_VISIT(self->scope);
     Py_VISIT(self->params);
     Py_VISIT(self->security);
+    Py_VISIT(self->connection);
     Py_VISIT(self->running);
     return 0;
 }

@@ -30,6 +30,8 @@ struct fq_port_object {
     PyObject *connection_id;  /* str; NULL: nobody has asked for it */
     PyObject *security;       /* resolver.c's: the connection's
                                * SecurityContext, or NULL */
+    PyObject *connection;     /* hooks.c's: what hooks are called with, from
+                               * when the client was let in; or NULL */
     PyObject *running;        /* dict of sub_id to what runs for it; NULL while
                                * nothing ever did */
     PyObject *weakrefs;

@@ -7,6 +7,7 @@
 
 #include "python/auth.h"
 #include "python/convert.h"
+#include "python/hooks.h"
 #include "python/parts.h"
 #include "python/resolver_context.h"
 #include "python/resolver_task.h"
@@ -78,6 +79,26 @@ make_dict(fq_state *state, const fq_rcbuf *json)
     return fq_convert_from_json(state, fq_rcbuf_str(json));
 }
 
+/* Adds to |payload|, which a hook is to see, what the operation is called, by
+ * its client and by us. Returns a new reference to the connection, or NULL
+ * with an exception. */
+static PyObject *
+name_operation(fq_port_object *owner, const fq_call *call, PyObject *payload)
+{
+    PyObject *id = fq_convert_rcbuf_str(call->subscription_id);
+    PyObject *key = PyLong_FromUnsignedLongLong(call->sub_id);
+    PyObject *connection = NULL;
+    if (id != NULL && key != NULL
+        && PyDict_SetItemString(payload, "id", id) == 0
+        && PyDict_SetItemString(payload, "key", key) == 0)
+        connection = Py_XNewRef(owner->connection);
+    Py_XDECREF(id);
+    Py_XDECREF(key);
+    if (connection == NULL && !PyErr_Occurred())
+        PyErr_SetString(PyExc_RuntimeError, "the client was not let in");
+    return connection;
+}
+
 /* Fills |args| with what |resolver| takes. Returns how many, or -1 with an
  * exception (none is kept). */
 static int
@@ -97,7 +118,9 @@ make_args(fq_state *state, const fq_call_site *site,
         n++;
     }
     if (n < n_params) {
-        if (fq_auth_is_call(call))
+        if (call->kind == FQ_CALL_SUBSCRIBE)
+            args[n] = name_operation(site->owner, call, args[0]);
+        else if (fq_auth_is_call(call))
             args[n] = Py_NewRef(
                 site->owner->scope == NULL ? Py_None : site->owner->scope);
         else
@@ -287,6 +310,7 @@ call_auth(fq_state *state, const fq_call_site *site, fq_call *call)
     }
     if (call->token != 0)
         return call_user(state, site, call);
+    fq_hooks_connected(state, owner);
     fq_call_answer(call, FQ_ANSWER_VALUE, NULL);
     return 0;
 }
@@ -368,7 +392,12 @@ fq_resolver_call(fq_state *state, fq_loop_mailbox *mailbox, fq_call *call)
     case FQ_CALL_INITIAL:
     case FQ_CALL_NEXT:
     case FQ_CALL_EXECUTE:
+    case FQ_CALL_SUBSCRIBE:
         result = call_user(state, &site, call);
+        break;
+    case FQ_CALL_ENDED:
+        fq_hooks_completed(state, owner, call->sub_id);
+        fq_call_free(call);
         break;
     case FQ_CALL_UNHANDLED:
         log_unhandled(state);

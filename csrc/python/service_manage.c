@@ -155,10 +155,39 @@ fq_service_object_invalidate(fq_service_object *self, PyObject *ir)
     return result;
 }
 
+/* The token of |handler|, a Resolver that is one; 0 with an exception. */
+static uint64_t
+add_handler(fq_service_object *self, PyObject *handler)
+{
+    fq_state *state = fq_state_of((PyObject *)self);
+    uint64_t token = 0;
+    if (!PyObject_TypeCheck(handler, state->resolver_type)
+        || !((fq_resolver *)handler)->is_handler)
+        PyErr_SetString(PyExc_TypeError, "handler must be a handler");
+    else if (fq_service_object_add_resolver(self, handler, &token) < 0)
+        token = 0;
+    return token;
+}
+
+PyObject *
+fq_service_object_hook_with(fq_service_object *self, PyObject *args)
+{
+    PyObject *hooks, *gate;
+    uint64_t token = 0;
+    fq_service *service = fq_service_object_peek((PyObject *)self);
+    if (service == NULL
+        || !PyArg_ParseTuple(args, "OO:hook_with", &hooks, &gate))
+        return NULL;
+    if (gate != Py_None && (token = add_handler(self, gate)) == 0)
+        return NULL;
+    Py_XSETREF(self->hooks, Py_NewRef(hooks));
+    fq_service_set_hooks(service, token);
+    Py_RETURN_NONE;
+}
+
 PyObject *
 fq_service_object_authenticate_with(fq_service_object *self, PyObject *args)
 {
-    fq_state *state = fq_state_of((PyObject *)self);
     PyObject *handler;
     double timeout, grace;
     unsigned short code;
@@ -173,12 +202,8 @@ fq_service_object_authenticate_with(fq_service_object *self, PyObject *args)
         .expiry_grace_ns = (uint64_t)(grace * FQ_NS_PER_S),
         .expiry_code = code,
     };
-    if (!PyObject_TypeCheck(handler, state->resolver_type)
-        || !((fq_resolver *)handler)->is_handler) {
-        PyErr_SetString(PyExc_TypeError, "handler must be a handler");
-        return NULL;
-    }
-    if (fq_service_object_add_resolver(self, handler, &auth.token) < 0)
+    auth.token = add_handler(self, handler);
+    if (auth.token == 0)
         return NULL;
     fq_service_set_auth(service, &auth);
     Py_RETURN_NONE;

@@ -166,6 +166,7 @@ service_traverse(fq_service_object *self, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(self->bus);
     Py_VISIT(self->resolvers);
+    Py_VISIT(self->hooks);
     Py_VISIT(self->running);
     Py_VISIT(self->states);
     return fq_task_timer_traverse(self->timers, visit, arg);
@@ -175,6 +176,7 @@ static int
 service_clear(fq_service_object *self)
 {
     Py_CLEAR(self->resolvers);
+    Py_CLEAR(self->hooks);
     Py_CLEAR(self->running);
     Py_CLEAR(self->states);
     fq_task_timer_free_all(&self->timers);
@@ -758,7 +760,15 @@ PyDoc_STRVAR(authenticate_with_doc,
              "Let a Resolver that is a handler decide about clients. To be "
              "called before\nthere are connections.");
 
+PyDoc_STRVAR(hook_with_doc,
+             "hook_with($self, hooks, gate, /)\n--\n\n"
+             "Tell `hooks`, a Hooks, of connections; ask `gate`, a Resolver "
+             "that is a handler\nor None, about subscriptions. To be called "
+             "before there are connections.");
+
 static PyMethodDef service_methods[] = {
+    {"hook_with", (PyCFunction)fq_service_object_hook_with, METH_VARARGS,
+     hook_with_doc},
     {"protect", (PyCFunction)fq_service_object_protect, METH_VARARGS,
      protect_doc},
     {"live", (PyCFunction)(void (*)(void))fq_service_object_live,

@@ -29,6 +29,7 @@ typedef struct fq_service_object {
                         * it; NULL while there never was one */
     PyObject *states;  /* dict of ResolverContext.state by what it is for,
                         * oldest first: resolver_context.c; or NULL */
+    PyObject *hooks;   /* fraiseql_asgi.hooks.Hooks; or NULL */
     PyObject *weakrefs;
 } fq_service_object;
 
@@ -62,8 +63,10 @@ fq_service_object_await(fq_state *state, fq_status status, fq_ticket *done);
 
 /* The methods live(user_id, tenant_id, connection_id, channel, limit),
  * disconnect(user_id, tenant_id, connection_id, channel, code, reason),
- * invalidate(ir) and authenticate_with(handler, timeout, grace, code), in
- * service_manage.c. */
+ * invalidate(ir), authenticate_with(handler, timeout, grace, code) and
+ * hook_with(hooks, gate), in service_manage.c. */
+PyObject *
+fq_service_object_hook_with(fq_service_object *self, PyObject *args);
 PyObject *
 fq_service_object_live(fq_service_object *self, PyObject *const *args,
                        Py_ssize_t n_args);

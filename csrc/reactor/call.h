@@ -25,6 +25,10 @@ typedef enum fq_call_kind {
     FQ_CALL_CANCEL,    /* the subscription ended: cancel what runs for it and
                       * close its source. Not answered: free it */
     FQ_CALL_EXECUTE,   /* a query or mutation: data is the request's payload */
+    FQ_CALL_SUBSCRIBE, /* may a subscription start? data is the request's
+                        * payload */
+    FQ_CALL_ENDED,     /* one that SUBSCRIBE let in, of the same sub_id, has
+                        * ended. Not answered: free it */
     FQ_CALL_UNHANDLED, /* one came and nothing executes it: for the log, once
                         * per service. Not answered: free it */
 } fq_call_kind;

@@ -28,11 +28,12 @@ write_payload(const fq_execute_request *request, fq_rcbuf **pdata)
 }
 
 fq_status
-fq_execute_call_send(fq_port *port, const fq_execute_request *request,
-                     uint64_t token, uint64_t execution_id)
+fq_execute_call_send(fq_port *port, fq_call_kind kind,
+                     const fq_execute_request *request, uint64_t token,
+                     uint64_t execution_id)
 {
     fq_call *call;
-    fq_status status = fq_call_new(FQ_CALL_EXECUTE, port, execution_id, &call);
+    fq_status status = fq_call_new(kind, port, execution_id, &call);
     if (status != FQ_OK)
         return status;
     call->token = token;

@@ -19,12 +19,13 @@ typedef struct fq_execute_request {
     yyjson_val *extensions; /* likewise */
 } fq_execute_request;
 
-/* Sends |request| to |port|'s loop as a FQ_CALL_EXECUTE for the handler of
- * |token|; answer and cancel name it by |execution_id|. Errors: FQ_ERR_NOMEM.
+/* Sends |request| to |port|'s loop as a call of |kind|, EXECUTE or SUBSCRIBE,
+ * for the handler of |token|; answer and cancel name it by |execution_id|. Errors: FQ_ERR_NOMEM.
  * A loop that is gone is none: the client's disconnect is on its way.
  * Thread: reactor. */
 fq_status
-fq_execute_call_send(fq_port *port, const fq_execute_request *request,
-                     uint64_t token, uint64_t execution_id);
+fq_execute_call_send(fq_port *port, fq_call_kind kind,
+                     const fq_execute_request *request, uint64_t token,
+                     uint64_t execution_id);
 
 #endif

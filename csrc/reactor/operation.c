@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "json/reader.h"
 #include "json/writer.h"
 #include "reactor/call.h"
 #include "reactor/sub_call.h"
@@ -23,7 +24,18 @@ fq_operation_free(fq_operation *self)
 {
     fq_rcbuf_unref(self->head);
     fq_call_free(self->cancel);
+    if (self->ended != NULL && fq_call_send(self->ended) != FQ_OK)
+        fq_call_free(self->ended);
     fq_free(self);
+}
+
+/* Frees one that was not let in: nobody is told of its end. */
+static void
+free_refused(fq_operation *self)
+{
+    fq_call_free(self->ended);
+    self->ended = NULL;
+    fq_operation_free(self);
 }
 
 static fq_status
@@ -156,7 +168,8 @@ start_execution(fq_session *session, fq_operation *operation, uint64_t token,
                 const fq_execute_request *request)
 {
     fq_sub_id id = (fq_sub_id)++session->n_executions << 32 | EXECUTION_SLOT;
-    fq_status status = fq_execute_call_send(session->port, request, token, id);
+    fq_status status = fq_execute_call_send(session->port, FQ_CALL_EXECUTE,
+                                            request, token, id);
     if (status != FQ_OK)
         return status;
     operation->execution_id = id;
@@ -170,6 +183,23 @@ operation_n_bytes(const fq_operation *self)
     return sizeof(*self) + sizeof(fq_gtws_op) + self->op->id.len
            + sizeof(fq_rcbuf) + self->head->len
            + (self->cancel != NULL ? sizeof(fq_call) : 0);
+}
+
+/* Asks the application whether it may start; it does when Python says so. */
+static fq_status
+ask_hook(fq_session *session, fq_operation *operation,
+         const fq_execute_request *request)
+{
+    fq_sub_id id = (fq_sub_id)++session->n_executions << 32 | EXECUTION_SLOT;
+    fq_status status = fq_call_new(FQ_CALL_ENDED, session->port, id,
+                                   &operation->ended);
+    if (status == FQ_OK)
+        status = fq_execute_call_send(session->port, FQ_CALL_SUBSCRIBE,
+                                      request,
+                                      session->service->subscribe_token, id);
+    if (status == FQ_OK)
+        operation->execution_id = id;
+    return status;
 }
 
 /* Starts a subscription, which |args| is complete for but the plan. */
@@ -194,8 +224,8 @@ start_subscription(fq_session *session, fq_operation *operation,
 
 static fq_status
 start_operation(fq_session *session, fq_operation *operation,
-                const fq_execute_request *request, fq_gql_errors *errors,
-                bool *pis_request_error)
+                const fq_execute_request *request, bool asks_hook,
+                fq_gql_errors *errors, bool *pis_request_error)
 {
     fq_service *service = session->service;
     fq_subscribe_args args = {
@@ -222,6 +252,8 @@ start_operation(fq_session *session, fq_operation *operation,
         FQ_METRIC_ADD(&service->metrics, refused_introspection, 1);
     } else if (token != 0) {
         status = start_execution(session, operation, token, request);
+    } else if (is_subscription && asks_hook && service->subscribe_token != 0) {
+        status = ask_hook(session, operation, request);
     } else {
         if (!is_subscription)
             tell_unhandled(session);
@@ -276,7 +308,7 @@ fq_operation_start(fq_session *session, fq_gtws_op *op,
         status = new_operation(session, op, &operation);
     if (status == FQ_OK) {
         op->handle = operation;
-        status = start_operation(session, operation, &admitted, &errors,
+        status = start_operation(session, operation, &admitted, true, &errors,
                                  &is_request_error);
     }
     if (status != FQ_OK) {
@@ -284,7 +316,7 @@ fq_operation_start(fq_session *session, fq_gtws_op *op,
         op->handle = NULL;
         refuse_operation(session, op, operation, &errors, is_request_error);
         if (operation != NULL)
-            fq_operation_free(operation);
+            free_refused(operation);
     }
     FQ_METRIC_SUB(&session->service->metrics, subscriptions_pending, 1);
     fq_gql_errors_fini(&errors);
@@ -332,7 +364,6 @@ finish_execution(fq_session *session, fq_gtws_op *op,
 static void
 fail_execution(fq_session *session, fq_gtws_op *op, fq_str message)
 {
-    FQ_METRIC_ADD(&session->service->metrics, execute_errors, 1);
     fq_buf buf = FQ_BUF_INIT;
     fq_gql_errors errors;
     fq_gql_errors_init(&errors);
@@ -346,6 +377,68 @@ fail_execution(fq_session *session, fq_gtws_op *op, fq_str message)
     fq_buf_fini(&buf);
 }
 
+/* The request as the hook was asked about it, which |doc| holds. */
+static void
+read_request(yyjson_doc *doc, fq_str id, fq_execute_request *request)
+{
+    yyjson_val *root = yyjson_doc_get_root(doc);
+    yyjson_val *name = fq_json_get(root, FQ_STR_LIT("operationName"));
+    yyjson_val *variables = fq_json_get(root, FQ_STR_LIT("variables"));
+    *request = (fq_execute_request){
+        .id = id,
+        .query = fq_json_str(fq_json_get(root, FQ_STR_LIT("query"))),
+        .variables = yyjson_is_obj(variables) ? variables : NULL,
+    };
+    if (yyjson_is_str(name))
+        request->operation_name = fq_json_str(name);
+}
+
+/* The hook lets it in: starts it, or answers why not. */
+static void
+resume_operation(fq_session *session, fq_gtws_op *op, fq_operation *operation,
+                 const fq_call *call)
+{
+    yyjson_doc *doc;
+    fq_execute_request request;
+    bool is_request_error = false;
+    fq_gql_errors errors;
+    fq_gql_errors_init(&errors);
+    fq_status status = fq_json_read(fq_rcbuf_str(call->data),
+                                    FQ_JSON_LONE_SURROGATES, &doc, NULL);
+    if (status == FQ_OK) {
+        read_request(doc, op->id, &request);
+        op->handle = operation;
+        status = start_operation(session, operation, &request, false, &errors,
+                                 &is_request_error);
+    }
+    if (status != FQ_OK) {
+        op->handle = NULL;
+        refuse_operation(session, op, operation, &errors, is_request_error);
+        fq_operation_free(operation);
+    }
+    fq_json_free(doc);
+    fq_gql_errors_fini(&errors);
+}
+
+/* |text| is the JSON of what the hook gave: null, or errors. */
+static void
+answer_hook(fq_session *session, fq_gtws_op *op, fq_operation *operation,
+            const fq_call *call, fq_str text)
+{
+    operation->execution_id = 0;
+    if (call->answer == FQ_ANSWER_VALUE
+        && fq_str_eq(text, FQ_STR_LIT("null"))) {
+        resume_operation(session, op, operation, call);
+        return;
+    }
+    FQ_METRIC_ADD(&session->service->metrics, subscriptions_refused, 1);
+    if (call->answer == FQ_ANSWER_VALUE)
+        fq_gtws_error(&session->gtws, op, text);
+    else
+        fail_execution(session, op, text);
+    free_refused(operation);
+}
+
 /* An answer to an operation that has ended, even if its id is in use again,
  * is nobody's. */
 void
@@ -357,9 +450,15 @@ fq_operation_answer(fq_session *session, const fq_call *call, fq_str text)
     if (operation == NULL || operation->execution_id != call->sub_id)
         return;
     op->handle = NULL;
-    if (call->answer == FQ_ANSWER_VALUE)
+    if (call->kind == FQ_CALL_SUBSCRIBE) {
+        answer_hook(session, op, operation, call, text);
+        return;
+    }
+    if (call->answer == FQ_ANSWER_VALUE) {
         finish_execution(session, op, operation, text);
-    else
+    } else {
+        FQ_METRIC_ADD(&session->service->metrics, execute_errors, 1);
         fail_execution(session, op, text);
+    }
     fq_operation_free(operation);
 }

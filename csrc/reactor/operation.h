@@ -13,6 +13,8 @@ typedef struct fq_operation {
     fq_sub_id execution_id; /* of the call; 0: a subscription */
     fq_rcbuf *head;         /* in front of every payload */
     fq_call *cancel;        /* sent or freed with the operation */
+    fq_call *ended;         /* sent when it is freed; NULL: nobody wants to
+                             * know */
 } fq_operation;
 
 /* Starts what the client asks for as |op|, or answers why not; then |op| is

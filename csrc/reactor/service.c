@@ -280,6 +280,13 @@ fq_service_set_auth(fq_service *service, const fq_auth_settings *auth)
 }
 
 void
+fq_service_set_hooks(fq_service *service, uint64_t subscribe_token)
+{
+    service->has_init_hook = true;
+    service->subscribe_token = subscribe_token;
+}
+
+void
 fq_service_set_introspect(fq_service *service, fq_introspect introspect,
                           uint64_t token)
 {

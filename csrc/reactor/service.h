@@ -75,6 +75,12 @@ fq_service_set_execute(fq_service *service, uint64_t token);
 void
 fq_service_set_auth(fq_service *service, const fq_auth_settings *auth);
 
+/* Tells Python of connections, by a FQ_CALL_INIT, and, with a token, asks it
+ * about subscriptions, by a FQ_CALL_SUBSCRIBE with that. To be called before
+ * the first session is opened. */
+void
+fq_service_set_hooks(fq_service *service, uint64_t subscribe_token);
+
 /* What becomes of queries that ask for the schema. FQ_INTROSPECT_BY: those
  * that ask for nothing else go to Python with |token|, not to who executes. To
  * be called before the first session is opened. */

@@ -38,7 +38,9 @@ struct fq_service {
     fq_limits limits;
     fq_auth_settings auth;
     bool has_init_hook;
-    void *owner; /* loop: the Python side; NULL before and after */
+    uint64_t
+        subscribe_token; /* of who is asked about subscriptions; 0: none */
+    void *owner;         /* loop: the Python side; NULL before and after */
     fq_security_context *anonymous; /* who clients are that nobody
                                      * authenticates; one reference */
     uint64_t execute_token;         /* of queries and mutations; 0: nobody's */

@@ -255,7 +255,7 @@ peer_answer(fq_port_peer *peer, fq_call *call)
                                             : fq_rcbuf_str(call->answer_text);
     if (call->kind == FQ_CALL_INIT || call->kind == FQ_CALL_RENEW)
         fq_authentication_answer(self, call);
-    else if (call->kind == FQ_CALL_EXECUTE)
+    else if (call->kind == FQ_CALL_EXECUTE || call->kind == FQ_CALL_SUBSCRIBE)
         fq_operation_answer(self, call, text);
     else
         fq_sub_call_answer(self->service, call);
