@@ -11,6 +11,7 @@ import dataclasses
 import functools
 import inspect
 import re
+import typing
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, overload
 
@@ -18,7 +19,7 @@ from fraiseql_asgi import _core
 from fraiseql_asgi.config import check_seconds
 from fraiseql_asgi.errors import ConfigError
 from fraiseql_asgi.filters import Filter, check_client_filter, check_filter, event
-from fraiseql_asgi.types import Returns
+from fraiseql_asgi.types import Overflow, Returns
 
 __all__ = [
     "Declaring",
@@ -53,6 +54,10 @@ class Field:
     client_filter: str | None = None
     #: Whether events that name no tenant are for all who listen.
     public: bool = False
+    #: What becomes of its messages that a client does not read in time.
+    overflow: Overflow = "disconnect"
+    #: What "conflate" compares: a path into the event's data.
+    conflate_key: str | None = None
     #: Who makes the value a subscription begins with; None: nobody.
     initial: _core.Resolver | None = None
     #: Whether the resolver is called once for all subscriptions of a class.
@@ -67,6 +72,10 @@ class Field:
             settings["client_filter"] = self.client_filter
         if self.public:
             settings["public"] = True
+        if self.overflow != "disconnect":
+            settings["overflow"] = self.overflow
+        if self.conflate_key is not None:
+            settings["conflate_key"] = self.conflate_key
         if self.initial is not None:
             settings["initial"] = self.initial
         if self.shared:
@@ -84,6 +93,8 @@ class _Options:
     where: Filter | None = None
     client_filter: str | None = None
     public: bool = False
+    overflow: Overflow | None = None
+    conflate_key: str | None = None
     shared: bool = False
     initial: Callable[..., Any] | None = None
     resolver_timeout: float | None = None
@@ -115,6 +126,11 @@ class _Options:
             settings["client_filter"] = self.client_filter
         if self.public:
             settings["public"] = True
+        _check_overflow(self.overflow, self.conflate_key)
+        if self.overflow is not None:
+            settings["overflow"] = self.overflow
+        if self.conflate_key is not None:
+            settings["conflate_key"] = self.conflate_key
         return settings
 
 
@@ -139,6 +155,8 @@ class Declaring:
         where: Filter | None = None,
         client_filter: str | None = None,
         public: bool = False,
+        overflow: Overflow | None = None,
+        conflate_key: str | None = None,
         initial: Callable[..., Any] | None = None,
         resolver_timeout: float | None = None,
     ) -> None: ...
@@ -155,6 +173,8 @@ class Declaring:
         where: Filter | None = None,
         client_filter: str | None = None,
         public: bool = False,
+        overflow: Overflow | None = None,
+        conflate_key: str | None = None,
         shared: bool = False,
         initial: Callable[..., Any] | None = None,
         resolver_timeout: float | None = None,
@@ -171,6 +191,8 @@ class Declaring:
         where: Filter | None = None,
         client_filter: str | None = None,
         public: bool = False,
+        overflow: Overflow | None = None,
+        conflate_key: str | None = None,
         shared: bool = False,
         initial: Callable[..., Any] | None = None,
         resolver_timeout: float | None = None,
@@ -209,6 +231,14 @@ class Declaring:
                 with an input type made from the field's own type.
             public: with `Security(multi_tenant=True)`: events that name no
                 tenant are for all who listen; those that name one for it alone.
+            overflow: what becomes of its messages when a client does not read
+                them in time. "disconnect" (the default): it is closed with
+                1013 and may come back. "drop_oldest" and "drop_newest": they
+                go. "conflate": a newer one takes the place of the one that
+                waits with the same `conflate_key`. What is lost is told by
+                `extensions.dropped`.
+            conflate_key: for "conflate", a path into the event's data such as
+                `id` or `order.id`. Events without it are never conflated.
             shared: call the resolver once per event for all subscriptions
                 that it cannot tell apart: on one event loop, of the same
                 document, variables and arguments, tenant, roles, boundaries
@@ -230,6 +260,8 @@ class Declaring:
             where=where,
             client_filter=client_filter,
             public=bool(public),
+            overflow=overflow,
+            conflate_key=conflate_key,
             shared=shared,
             initial=initial,
             resolver_timeout=resolver_timeout,
@@ -423,6 +455,27 @@ def _source_field(name: str, function: Callable[..., Any], options: _Options) ->
     )
     n_params = _count_params(name, function, "(variables, context)", "", 0, 2)
     return Field(name, (), "field", _core.Resolver(function, name, n_params, is_source=True))
+
+
+def _check_overflow(overflow: object, conflate_key: object) -> None:
+    """Raise ConfigError unless the two go together."""
+    if overflow is not None and overflow not in typing.get_args(Overflow):
+        names = ", ".join(f'"{name}"' for name in typing.get_args(Overflow))
+        raise ConfigError(f"overflow must be one of {names}, not {overflow!r}", setting="overflow")
+    if (overflow == "conflate") != (conflate_key is not None):
+        raise ConfigError(
+            'overflow="conflate" needs a conflate_key, and nothing else has one',
+            setting="conflate_key",
+        )
+    if conflate_key is None:
+        return
+    if not isinstance(conflate_key, str):
+        raise TypeError(f"conflate_key must be a str, not {type(conflate_key).__name__}")
+    if not all(conflate_key.split(".")) or len(conflate_key) > _NAME_BYTES_MAX:
+        raise ConfigError(
+            f"conflate_key must be names joined by dots, not {conflate_key!r}",
+            setting="conflate_key",
+        )
 
 
 def _check_name(name: str) -> None:

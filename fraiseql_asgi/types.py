@@ -10,6 +10,7 @@ __all__ = [
     "ASGIApplication",
     "Histogram",
     "Metrics",
+    "Overflow",
     "Receive",
     "Resolver",
     "Returns",
@@ -32,6 +33,9 @@ Source: TypeAlias = Callable[..., AsyncGenerator[Any, None]]
 #: What a resolver's result is: the root field's value, or an object holding it
 #: under the field's name.
 Returns: TypeAlias = Literal["field", "data"]
+
+#: What becomes of a field's messages that a client does not read in time.
+Overflow: TypeAlias = Literal["disconnect", "drop_oldest", "drop_newest", "conflate"]
 
 
 class Histogram(TypedDict):
@@ -69,6 +73,7 @@ class Metrics(TypedDict):
     #: or closed from here, by code: normally, for a message that is too big,
     #: for want of memory, as the service stops, for a client that is too slow,
     closed_1000: int
+    closed_1008: int
     closed_1009: int
     closed_1011: int
     closed_1012: int
@@ -126,6 +131,15 @@ class Metrics(TypedDict):
     #: cannot be set is exceeded,
     refused_subscriptions: int
     refused_user_subscriptions: int
+    #: the process is above `Limits.memory_limit`,
+    refused_memory: int
+    #: (of connections, refused before they are accepted, or when it is known
+    #: whose they are; closed for messages; and how often nothing was read from
+    #: one for a while because of its `messages_per_second`)
+    refused_connections: int
+    refused_user_connections: int
+    refused_messages: int
+    reading_paused: int
     refused_other_limits: int
     #: it names a persisted operation that is unknown, or none where it must,
     refused_persisted: int

@@ -176,6 +176,12 @@ fq_engine_resume(fq_engine *engine, fq_sub_id id)
     fq_caller_resume(engine, id);
 }
 
+fq_user_table *
+fq_engine_users(fq_engine *engine)
+{
+    return &engine->users;
+}
+
 fq_sub *
 fq_engine_find(const fq_engine *engine, fq_sub_id id)
 {

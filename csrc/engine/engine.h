@@ -314,6 +314,10 @@ fq_engine_answer_shared(fq_engine *engine, uint64_t id, fq_answer_kind kind,
 void
 fq_engine_resume(fq_engine *engine, fq_sub_id id);
 
+/* The table of users, whose connections the owner counts. */
+fq_user_table *
+fq_engine_users(fq_engine *engine);
+
 /* The subscription |id| names, or NULL when it has ended. O(1). */
 fq_sub *
 fq_engine_find(const fq_engine *engine, fq_sub_id id);

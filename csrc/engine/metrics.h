@@ -37,6 +37,7 @@ typedef enum fq_end_reason {
  * `closed_other`, and a client that leaves as `closed_by_client`. */
 #define FQ_CLOSE_CODES(X)                                                     \
     X(1000)                                                                   \
+    X(1008)                                                                   \
     X(1009)                                                                   \
     X(1011)                                                                   \
     X(1012)                                                                   \
@@ -61,6 +62,7 @@ typedef enum fq_end_reason {
     X(reauthentications, "contexts replaced through a ping")                  \
     X(closed_by_client, "connections that their clients closed or lost")      \
     X(closed_1000, "connections closed from here, by code")                   \
+    X(closed_1008, "too many messages")                                       \
     X(closed_1009, "a message was too big")                                   \
     X(closed_1011, "memory was out")                                          \
     X(closed_1012, "the service stopped")                                     \
@@ -99,6 +101,11 @@ typedef enum fq_end_reason {
     X(refused_expired, "operations of clients whose context has expired")     \
     X(refused_subscriptions, "above max_subscriptions_per_connection")        \
     X(refused_user_subscriptions, "above max_subscriptions_per_user")         \
+    X(refused_memory, "subscriptions above memory_limit")                     \
+    X(refused_connections, "connections above max_connections")               \
+    X(refused_user_connections, "above max_connections_per_user")             \
+    X(refused_messages, "connections closed for too many messages")           \
+    X(reading_paused, "times reading paused, above messages_per_second")      \
     X(refused_other_limits, "above a maximum that cannot be set")             \
     X(refused_persisted, "persisted operations unknown, or none given")       \
     X(refused_introspection, "queries for the schema, where it is not told")  \

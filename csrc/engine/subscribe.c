@@ -463,6 +463,10 @@ renew_take(fq_engine *engine, fq_sub *sub, fq_admission *from,
     }
     fq_security_context_ref(context);
     fq_security_context_unref(before);
+    /* Not over the cap: it was let in. Without memory it stays the old one's,
+     * where it does no harm. */
+    (void)fq_user_table_move(&engine->users, context, FQ_USER_SUBS, 0,
+                             &sub->user);
     fq_admission old = {
         .binding = sub->binding,
         .security = sub->security,

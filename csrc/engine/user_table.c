@@ -121,6 +121,25 @@ fq_user_table_enter(fq_user_table *table, const fq_security_context *context,
     return FQ_OK;
 }
 
+fq_status
+fq_user_table_move(fq_user_table *table, const fq_security_context *context,
+                   fq_user_count what, size_t max, fq_user **puser)
+{
+    fq_user *old = *puser, *user = NULL;
+    fq_status status = FQ_OK;
+    if (!is_nobody(context))
+        status = table_find_or_add(table, context, &user);
+    if (status != FQ_OK || user == old)
+        return status;
+    if (user != NULL && max != 0 && user->counts[what] >= max)
+        return FQ_ERR_LIMIT;
+    if (user != NULL)
+        user->counts[what]++;
+    *puser = user;
+    fq_user_table_leave(table, old, what);
+    return FQ_OK;
+}
+
 void
 fq_user_table_leave(fq_user_table *table, fq_user *user, fq_user_count what)
 {

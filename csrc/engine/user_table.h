@@ -45,6 +45,12 @@ fq_status
 fq_user_table_enter(fq_user_table *table, const fq_security_context *context,
                     fq_user_count what, size_t max, fq_user **puser);
 
+/* Counts the |what| of *puser (NULL: nobody's) for the user of |context|
+ * instead. On failure, which is that of fq_user_table_enter, it stays. */
+fq_status
+fq_user_table_move(fq_user_table *table, const fq_security_context *context,
+                   fq_user_count what, size_t max, fq_user **puser);
+
 /* One |what| less of |user|, which may be NULL; the entry of who has nothing
  * left is freed. Never fails. */
 void

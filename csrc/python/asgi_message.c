@@ -52,6 +52,23 @@ fq_asgi_message_close(fq_state *state, const fq_close *close)
     return message;
 }
 
+PyObject *
+fq_asgi_message_unavailable_start(fq_state *state)
+{
+    return Py_BuildValue("{O:s,s:i,s:[(y,y),(y,y)]}", state->str_type,
+                         "websocket.http.response.start", "status", 503,
+                         "headers", "content-type", "text/plain",
+                         "retry-after", "1");
+}
+
+PyObject *
+fq_asgi_message_unavailable_body(fq_state *state)
+{
+    return Py_BuildValue("{O:s,s:y}", state->str_type,
+                         "websocket.http.response.body", "body",
+                         "Too many connections; try again later.\n");
+}
+
 /* The member |name| of a message, NULL without an exception when it is None or
  * not there. */
 static PyObject *
@@ -178,6 +195,7 @@ fq_asgi_message_init(PyObject *Py_UNUSED(module), fq_state *state)
         {&state->ws_close, "websocket.close"},
         {&state->ws_disconnect, "websocket.disconnect"},
         {&state->ws_subprotocol, "graphql-transport-ws"},
+        {&state->ws_response, "websocket.http.response"},
     };
     for (size_t i = 0; i < Py_ARRAY_LENGTH(names); i++) {
         *names[i].place = PyUnicode_InternFromString(names[i].text);

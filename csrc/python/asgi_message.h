@@ -23,6 +23,12 @@ fq_asgi_message_send(fq_state *state, const fq_queue_item *item);
 PyObject *
 fq_asgi_message_close(fq_state *state, const fq_close *close);
 
+/* An answer of 503 instead of an accept: its head, and its text. */
+PyObject *
+fq_asgi_message_unavailable_start(fq_state *state);
+PyObject *
+fq_asgi_message_unavailable_body(fq_state *state);
+
 typedef enum fq_asgi_message_kind {
     FQ_ASGI_CONNECT,
     FQ_ASGI_RECEIVE,

@@ -69,12 +69,48 @@ read_client_filter(fq_state *Py_UNUSED(state), PyObject *name,
                                &declaration->field.client_filter);
 }
 
+/* The policies of overflow.h as users name them. */
+static int
+read_overflow(fq_state *Py_UNUSED(state), PyObject *value,
+              declaration *declaration)
+{
+    static const char *const names[] = {
+        [FQ_OVERFLOW_DISCONNECT] = "disconnect",
+        [FQ_OVERFLOW_DROP_OLDEST] = "drop_oldest",
+        [FQ_OVERFLOW_DROP_NEWEST] = "drop_newest",
+        [FQ_OVERFLOW_CONFLATE] = "conflate",
+    };
+    for (size_t i = 0; PyUnicode_Check(value) && i < 4; i++) {
+        if (PyUnicode_CompareWithASCIIString(value, names[i]) == 0) {
+            declaration->field.overflow = (fq_overflow)i;
+            return 0;
+        }
+    }
+    PyErr_Format(PyExc_ValueError, "no overflow policy %R", value);
+    return -1;
+}
+
+static int
+read_conflate_key(fq_state *Py_UNUSED(state), PyObject *value,
+                  declaration *declaration)
+{
+    fq_str path;
+    if (fq_convert_peek_str(value, "conflate_key", &path) < 0)
+        return -1;
+    if (fq_rcbuf_new(path, &declaration->field.conflate_path) == FQ_OK)
+        return 0;
+    PyErr_NoMemory();
+    return -1;
+}
+
 static const setting_reader setting_readers[] = {
     {"client_filter", read_client_filter},
     {"initial", read_initial},
     {"shared", read_shared},
     {"where", read_where},
     {"public", read_public},
+    {"overflow", read_overflow},
+    {"conflate_key", read_conflate_key},
     {NULL, NULL},
 };
 
@@ -173,6 +209,7 @@ fq_service_object_field_add(fq_service_object *self, PyObject *args)
                     && read_resolver(state, self, resolver, field) == 0
                     && add_field(state, service, field) == 0;
     fq_filter_unref(field->where);
+    fq_rcbuf_unref(field->conflate_path);
     if (is_added)
         Py_RETURN_NONE;
     if (field->token != 0)

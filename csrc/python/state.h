@@ -80,6 +80,7 @@
     X(ws_close)                                                               \
     X(ws_disconnect)                                                          \
     X(ws_subprotocol)                                                         \
+    X(ws_response)                                                            \
     X(logger)                                                                 \
     X(skip)                                                                   \
     X(inside_var)                                                             \
@@ -102,6 +103,7 @@
     X(__attrs_attrs__)                                                        \
     X(context)                                                                \
     X(call_soon)                                                              \
+    X(extensions)                                                             \
     X(call_soon_threadsafe)                                                   \
     X(add_reader)                                                             \
     X(remove_reader)                                                          \

@@ -6,6 +6,7 @@
  *             |                                         ^          v
  *             +--- no subprotocol: > REJECTING ---------+        ENDING > ENDED
  *             +--- not here, or closed: ----------------+
+ *             +--- too many: > DENYING > CLOSING
  *
  * Before the close is sent, the pending receive() is cancelled (LEAVING): with
  * one pending, granian 2.8 sends no close frame. */
@@ -20,6 +21,7 @@
 #define CODE_SUBPROTOCOL 4406
 #define REASON_SUBPROTOCOL "Subprotocol not acceptable"
 #define CODE_RESTART 1012
+#define CODE_TRY_AGAIN 1013
 
 /* ── sending ── */
 
@@ -113,6 +115,45 @@ offers_subprotocol(fq_websocket *self)
     return is_in;
 }
 
+/* 1 when the server takes an http response instead of an accept, 0 when not,
+ * -1 on failure. */
+static int
+takes_response(fq_websocket *self)
+{
+    PyObject *extensions = fq_asgi_scope_get(self->base.scope,
+                                             self->state->str_extensions);
+    if (extensions == NULL)
+        return PyErr_Occurred() ? -1 : 0;
+    int is_in = extensions == Py_None
+                    ? 0
+                    : PySequence_Contains(extensions,
+                                          self->state->ws_response);
+    Py_DECREF(extensions);
+    return is_in;
+}
+
+/* There are as many connections as there may be: 503, or, where the server
+ * knows no more than that, a close before the accept, which it makes a 403. */
+static int
+deny(fq_websocket *self)
+{
+    int takes = takes_response(self);
+    if (takes < 0)
+        return -1;
+    if (takes == 0)
+        return begin_close_with(self, CODE_TRY_AGAIN,
+                                FQ_STR_LIT("Too many connections"));
+    self->phase = FQ_WEBSOCKET_DENYING;
+    return begin_send(self, fq_asgi_message_unavailable_start(self->state));
+}
+
+static int
+denying_sent(fq_websocket *self, PyObject *Py_UNUSED(result))
+{
+    self->phase = FQ_WEBSOCKET_CLOSING;
+    return begin_send(self, fq_asgi_message_unavailable_body(self->state));
+}
+
 /* Opens the session and accepts. A service that has ended refuses: a close
  * before the accept is a 403. */
 static int
@@ -130,6 +171,8 @@ open_session(fq_websocket *self)
     PyErr_Clear();
     if (status == FQ_ERR_CLOSED)
         return fq_websocket_come_back(self);
+    if (status == FQ_ERR_LIMIT)
+        return deny(self);
     if (status != FQ_OK) {
         PyErr_NoMemory();
         return -1;
@@ -270,6 +313,7 @@ const fq_websocket_phase_ops fq_websocket_phases[] = {
     [FQ_WEBSOCKET_STARTING] = {false, ignore_received, starting_sent, NULL},
     [FQ_WEBSOCKET_ACCEPTING] = {false, ignore_received, accepting_sent, NULL},
     [FQ_WEBSOCKET_REJECTING] = {false, ignore_received, rejecting_sent, NULL},
+    [FQ_WEBSOCKET_DENYING] = {false, ignore_received, denying_sent, NULL},
     [FQ_WEBSOCKET_OPEN] = {true, open_received, ignore_sent, open_send_next},
     [FQ_WEBSOCKET_LEAVING] = {false, closing_received, ignore_sent,
                               leaving_send_next},

@@ -19,6 +19,7 @@ typedef enum fq_websocket_phase {
     FQ_WEBSOCKET_STARTING,   /* awaits start() */
     FQ_WEBSOCKET_ACCEPTING,  /* sends websocket.accept */
     FQ_WEBSOCKET_REJECTING,  /* the same, to close with a code */
+    FQ_WEBSOCKET_DENYING,    /* sends the head of an http response */
     FQ_WEBSOCKET_OPEN,       /* carries texts both ways */
     FQ_WEBSOCKET_LEAVING,    /* cancels the pending receive() */
     FQ_WEBSOCKET_CLOSING,    /* sends websocket.close */

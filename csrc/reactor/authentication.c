@@ -17,8 +17,10 @@
 #include "reactor/operation.h"
 
 #define CLOSE_FORBIDDEN 4403
+#define CLOSE_TRY_AGAIN 1013
 
 static const fq_str reason_forbidden = FQ_STR("Forbidden");
+static const fq_str reason_too_many = FQ_STR("Too many connections");
 static const fq_str reason_expired = FQ_STR("Token expired");
 
 /* ── time ── */
@@ -188,6 +190,23 @@ fq_authentication_ping(fq_session *session, yyjson_val *payload)
 
 /* ── answers ── */
 
+/* Counts the connection for its user; false: there are too many of that one,
+ * and the session is closed. */
+static bool
+enter_user(fq_session *session)
+{
+    fq_service *service = session->service;
+    fq_status status = fq_user_table_move(
+        fq_engine_users(service->engine), session->context,
+        FQ_USER_CONNECTIONS, service->limits.max_connections_per_user,
+        &session->user);
+    if (status == FQ_OK)
+        return true;
+    FQ_METRIC_ADD(&service->metrics, refused_user_connections, 1);
+    fq_gtws_close(&session->gtws, CLOSE_TRY_AGAIN, reason_too_many);
+    return false;
+}
+
 /* Makes |context| the session's; false: it has expired already. */
 static bool
 set_context(fq_session *session, fq_security_context *context)
@@ -211,7 +230,7 @@ answer_init(fq_session *session, const fq_call *call, fq_str text)
         refuse(session, call->close_code, text);
     else if (call->context != NULL && !set_context(session, call->context))
         refuse(session, 0, reason_forbidden);
-    else
+    else if (enter_user(session))
         fq_gtws_ack(&session->gtws, text);
 }
 
@@ -242,6 +261,8 @@ answer_renewal(fq_session *session, const fq_call *call, fq_str text)
         refuse(session, 0, reason_forbidden);
         return;
     }
+    if (!enter_user(session))
+        return;
     FQ_METRIC_ADD(&session->service->metrics, reauthentications, 1);
     renew_subscriptions(session);
     /* Sources were held while nothing could be delivered. */

@@ -168,6 +168,20 @@ peer_receive(fq_port_peer *peer, fq_str text)
     (void)text;
 }
 
+/* Nothing is received, so nothing too fast. */
+static void
+peer_held(fq_port_peer *peer, uint64_t at_ns)
+{
+    (void)peer;
+    (void)at_ns;
+}
+
+static void
+peer_flooded(fq_port_peer *peer)
+{
+    (void)peer;
+}
+
 static void
 peer_answer(fq_port_peer *peer, fq_call *call)
 {
@@ -200,6 +214,8 @@ peer_disconnect(fq_port_peer *peer)
 
 static const fq_port_peer_ops peer_ops = {
     .receive = peer_receive,
+    .held = peer_held,
+    .flooded = peer_flooded,
     .answer = peer_answer,
     .room = peer_room,
     .disconnect = peer_disconnect,
@@ -267,9 +283,11 @@ subscribe(feed *self, fq_rcbuf **ptext)
     if (self->operation_name != NULL)
         args.operation_name = fq_rcbuf_str(self->operation_name);
     bool is_request_error;
-    fq_sub *sub;
-    status = fq_engine_subscribe(self->service->engine, &self->sink, &args,
-                                 &sub, &errors, &is_request_error);
+    fq_sub *sub = NULL;
+    status = fq_service_admit_memory(self->service, &errors);
+    if (status == FQ_OK)
+        status = fq_engine_subscribe(self->service->engine, &self->sink, &args,
+                                     &sub, &errors, &is_request_error);
     self->sub = sub;
     if (sub != NULL) {
         fq_sub_call_spare(&self->cancel, sub);

@@ -285,6 +285,8 @@ admit_operation(fq_session *session, fq_execute_request *request,
                           max);
         return FQ_ERR_LIMIT;
     }
+    if (fq_service_admit_memory(service, errors) != FQ_OK)
+        return FQ_ERR_LIMIT;
     fq_status status = fq_persisted_resolve(service->persisted, request->query,
                                             request->extensions,
                                             &request->query, errors);

@@ -5,14 +5,18 @@
 #include "reactor/port.h"
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/list.h"
 #include "reactor/ticket.h"
 
 /* One text on its way to the peer. */
 typedef struct receive_job {
     fq_job job;
-    fq_port *port;  /* one reference */
-    fq_rcbuf *text; /* one reference */
+    fq_port *port;    /* one reference */
+    fq_rcbuf *text;   /* one reference */
+    uint64_t hold_ns; /* the port is held from it on, until then; 0: it is
+                       * not, or was already */
+    bool is_flood;    /* see fq_message_rate_is_flood */
 } receive_job;
 
 static void
@@ -46,6 +50,12 @@ fq_port_new(fq_reactor *reactor, fq_mailbox *mailbox, bool is_polled,
     port->disconnect_job.run = run_disconnect;
     *pport = port;
     return FQ_OK;
+}
+
+void
+fq_port_limit_messages(fq_port *port, double per_s, uint32_t burst)
+{
+    fq_message_rate_init(&port->message_rate, per_s, burst);
 }
 
 fq_port *
@@ -112,8 +122,12 @@ run_receive(fq_job *job)
 {
     receive_job *self = FQ_CONTAINER_OF(job, receive_job, job);
     fq_port *port = self->port;
+    if (self->is_flood && port->peer != NULL)
+        port->peer->ops->flooded(port->peer);
     if (port->peer != NULL)
         port->peer->ops->receive(port->peer, fq_rcbuf_str(self->text));
+    if (self->hold_ns != 0 && port->peer != NULL)
+        port->peer->ops->held(port->peer, self->hold_ns);
     pthread_mutex_lock(&port->lock);
     port->n_unread--;
     port->n_unread_bytes -= self->text->len;
@@ -129,6 +143,19 @@ run_receive(fq_job *job)
     fq_rcbuf_unref(self->text);
     fq_port_unref(port);
     fq_free(self);
+}
+
+/* Counts a message; the peer is told what follows with it. */
+static void
+note_message_locked(fq_port *port, receive_job *job)
+{
+    uint64_t now_ns = fq_clock_now_ns();
+    bool holds = fq_message_rate_note(&port->message_rate, now_ns);
+    job->is_flood = fq_message_rate_is_flood(&port->message_rate);
+    if (!holds || port->is_held)
+        return;
+    port->is_held = true;
+    job->hold_ns = fq_message_rate_go_on_ns(&port->message_rate, now_ns);
 }
 
 fq_status
@@ -149,7 +176,8 @@ fq_port_receive(fq_port *port, fq_rcbuf *text, bool *ppause)
     if (port->n_unread >= FQ_PORT_UNREAD_MAX
         || port->n_unread_bytes >= FQ_PORT_UNREAD_BYTES_MAX)
         port->is_paused = true;
-    *ppause = port->is_paused;
+    note_message_locked(port, job);
+    *ppause = port->is_paused || port->is_held;
     pthread_mutex_unlock(&port->lock);
     fq_status status = fq_reactor_post(port->reactor, &job->job);
     if (status == FQ_OK)
@@ -164,7 +192,7 @@ bool
 fq_port_may_receive(fq_port *port)
 {
     pthread_mutex_lock(&port->lock);
-    bool may = !port->is_paused;
+    bool may = !port->is_paused && !port->is_held;
     pthread_mutex_unlock(&port->lock);
     return may;
 }
@@ -352,6 +380,23 @@ fq_port_close(fq_port *port, uint16_t code, fq_str reason, bool discard)
     pthread_mutex_unlock(&port->lock);
     if (post)
         post_mail(port);
+}
+
+uint64_t
+fq_port_let_go(fq_port *port, uint64_t now_ns)
+{
+    pthread_mutex_lock(&port->lock);
+    uint64_t at_ns = fq_message_rate_go_on_ns(&port->message_rate, now_ns);
+    bool post = false;
+    if (at_ns <= now_ns) {
+        at_ns = 0;
+        port->is_held = false;
+        post = !port->is_paused && mark_posted_locked(port);
+    }
+    pthread_mutex_unlock(&port->lock);
+    if (post)
+        post_mail(port);
+    return at_ns;
 }
 
 bool

@@ -18,6 +18,7 @@
 #include "engine/queue.h"
 #include "reactor/backlog.h"
 #include "reactor/mailbox.h"
+#include "reactor/message_rate.h"
 #include "reactor/reactor.h"
 
 /* A close reason's maximum (RFC 6455 5.5: 125 bytes less the code). */
@@ -40,6 +41,11 @@ typedef struct fq_port_peer fq_port_peer;
 typedef struct fq_port_peer_ops {
     /* One text from the client, borrowed. */
     void (*receive)(fq_port_peer *peer, fq_str text);
+    /* The client sends too fast: nothing more of it is received until
+     * fq_port_let_go(), to be called at |at_ns|. */
+    void (*held)(fq_port_peer *peer, uint64_t at_ns);
+    /* It has done so for too long, and is to be closed. */
+    void (*flooded)(fq_port_peer *peer);
     /* The answer to a call the peer made; the call is borrowed. */
     void (*answer)(fq_port_peer *peer, struct fq_call *call);
     /* The queue has room again (asked for by fq_port_has_room). */
@@ -78,7 +84,9 @@ struct fq_port {
     bool is_dead;        /* the loop side let go: push nothing more */
     bool wants_room;
     bool is_room_posted;
-    bool is_paused; /* the loop side waits to receive */
+    bool is_paused;               /* the loop side waits to receive */
+    bool is_held;                 /* the same, because of |message_rate| */
+    fq_message_rate message_rate; /* of what was received */
     uint32_t n_unread;
     size_t n_unread_bytes;
     struct fq_ticket *done; /* completed once the peer is gone, or NULL */
@@ -92,6 +100,10 @@ fq_status
 fq_port_new(fq_reactor *reactor, fq_mailbox *mailbox, bool is_polled,
             void *owner, size_t max_items, size_t max_bytes,
             fq_backlog *backlog, fq_port **pport);
+/* From a client that speaks through |port| come at most |per_s| messages a
+ * second (0: any number), |burst| at once. To be called before any. */
+void
+fq_port_limit_messages(fq_port *port, double per_s, uint32_t burst);
 fq_port *
 fq_port_ref(fq_port *port);
 void
@@ -153,6 +165,11 @@ fq_port_purge(fq_port *port, uint64_t sub_id);
  * counts. |reason| is at most FQ_CLOSE_REASON_MAX bytes. */
 void
 fq_port_close(fq_port *port, uint16_t code, fq_str reason, bool discard);
+
+/* The taker may receive again, if it is time; 0 then, else when to call
+ * again. */
+uint64_t
+fq_port_let_go(fq_port *port, uint64_t now_ns);
 
 /* True while the queue is short; when false, the peer's room() is called once
  * it is short again. */

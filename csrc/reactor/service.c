@@ -175,6 +175,17 @@ fq_service_add_client(fq_service *service, fq_service_client *client)
     fq_list_push_back(&service->clients, &client->node);
 }
 
+fq_status
+fq_service_admit_memory(fq_service *service, fq_gql_errors *errors)
+{
+    if (fq_memory_guard_allows(&service->memory, fq_clock_now_ns()))
+        return FQ_OK;
+    FQ_METRIC_ADD(&service->metrics, refused_memory, 1);
+    fq_gql_errors_add(errors, "LIMIT_REACHED",
+                      "The server is short of memory; try again later.");
+    return FQ_ERR_LIMIT;
+}
+
 /* ── life ── */
 
 static void
@@ -213,6 +224,8 @@ fq_service_new(fq_reactor *reactor, fq_publisher *publisher,
     service->reactor = fq_reactor_ref(reactor);
     service->publisher = fq_publisher_ref(publisher);
     service->limits = *limits;
+    atomic_init(&service->n_connections, 0);
+    fq_memory_guard_init(&service->memory, limits->memory_limit);
     service->auth = auth_default;
     service->has_init_hook = has_init_hook;
     fq_engine_set_shared(service->engine, &fq_shared_call_ops, service);

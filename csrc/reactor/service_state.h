@@ -9,6 +9,7 @@
 #include "base/list.h"
 #include "base/timers.h"
 #include "bus/bus.h"
+#include "reactor/memory_guard.h"
 #include "reactor/service.h"
 
 /* Whoever belongs to the service and must end with it. Embedded in sessions
@@ -47,10 +48,12 @@ struct fq_service {
     uint64_t introspect_token; /* of queries for the schema, if |introspect|
                                 * says so */
     fq_introspect introspect;
-    fq_persisted *persisted; /* or NULL */
-    fq_metrics metrics;      /* any thread reads */
-    fq_backlog *backlog;     /* of all its ports; one reference */
+    fq_persisted *persisted;      /* or NULL */
+    fq_metrics metrics;           /* any thread reads */
+    fq_backlog *backlog;          /* of all its ports; one reference */
+    _Atomic size_t n_connections; /* let in and not freed yet; any thread */
     /* reactor only from here */
+    fq_memory_guard memory;
     bool is_closed;
     bool has_told_unhandled; /* FQ_CALL_UNHANDLED was sent */
     fq_engine *engine;       /* NULL once closed */
@@ -67,6 +70,11 @@ struct fq_service {
 
 void
 fq_service_add_client(fq_service *service, fq_service_client *client);
+
+/* FQ_OK, or FQ_ERR_LIMIT with what the client reads added to |errors|: the
+ * process has no memory for another subscription. Counted. */
+fq_status
+fq_service_admit_memory(fq_service *service, fq_gql_errors *errors);
 
 /* Calls |deadline| once at |at_ns| or soon after, instead of when it was asked
  * for before. UINT64_MAX: never. O(log n). */

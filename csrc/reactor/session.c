@@ -22,10 +22,12 @@
 #include "reactor/session_state.h"
 #include "reactor/sub_call.h"
 
+#define CLOSE_POLICY 1008  /* RFC 6455 7.4.1 */
 #define CLOSE_TOO_BIG 1009 /* RFC 6455 7.4.1 */
 #define CLOSE_TRY_AGAIN 1013
 
 static const fq_str reason_too_big = FQ_STR("Message too big");
+static const fq_str reason_too_many = FQ_STR("Too many messages");
 static const fq_str reason_slow = FQ_STR("Slow client");
 
 /* Closes the connection from here, or, for FQ_END_DISCONNECT, sees that its
@@ -63,7 +65,7 @@ static void
 on_close(void *ctx, uint16_t code, fq_str reason)
 {
     fq_session *self = ctx;
-    bool is_slow = code == CLOSE_TRY_AGAIN;
+    bool is_slow = self->end_reason == FQ_END_SLOW_CLIENT;
     size_t iter = 0;
     fq_gtws_op *op;
     while ((op = fq_gtws_each_op(&self->gtws, &iter)) != NULL) {
@@ -71,6 +73,10 @@ on_close(void *ctx, uint16_t code, fq_str reason)
             fq_operation_release(self, op->handle, self->end_reason);
         op->handle = NULL;
     }
+    if (self->user != NULL)
+        fq_user_table_leave(fq_engine_users(self->service->engine), self->user,
+                            FQ_USER_CONNECTIONS);
+    self->user = NULL;
     if (is_slow)
         FQ_METRIC_ADD(&self->service->metrics, slow_clients_closed, 1);
     if (self->end_reason == FQ_END_DISCONNECT)
@@ -219,6 +225,28 @@ session_of_peer(fq_port_peer *peer)
     return FQ_CONTAINER_OF(peer, fq_session, peer);
 }
 
+/* Counts one more connection, if there may be one. Thread: any. */
+static bool
+enter_service(fq_service *service)
+{
+    /* Relaxed: it is a number, nothing is read after it. */
+    size_t n = atomic_fetch_add_explicit(&service->n_connections, 1,
+                                         memory_order_relaxed);
+    if (n < service->limits.max_connections)
+        return true;
+    atomic_fetch_sub_explicit(&service->n_connections, 1,
+                              memory_order_relaxed);
+    FQ_METRIC_ADD(&service->metrics, refused_connections, 1);
+    return false;
+}
+
+static void
+leave_service(fq_service *service)
+{
+    atomic_fetch_sub_explicit(&service->n_connections, 1,
+                              memory_order_relaxed);
+}
+
 /* Frees the shell: nothing is calling it, its operations are released. */
 static void
 free_session(fq_session *self)
@@ -230,8 +258,10 @@ free_session(fq_session *self)
     fq_histogram_add(&self->service->metrics.connection_seconds,
                      fq_clock_now_ns() - self->opened_at_ns);
     fq_gtws_fini(&self->gtws);
+    fq_service_set_deadline(self->service, &self->go_on, UINT64_MAX);
     fq_port_peer_gone(self->port);
     fq_security_context_unref(self->context);
+    leave_service(self->service);
     fq_service_unref(self->service);
     fq_free(self);
 }
@@ -245,6 +275,34 @@ peer_receive(fq_port_peer *peer, fq_str text)
         fq_gtws_close(&self->gtws, CLOSE_TOO_BIG, reason_too_big);
     else
         fq_gtws_receive(&self->gtws, text);
+}
+
+/* Reads on, or waits for more of the bucket. */
+static void
+on_go_on(fq_service_deadline *deadline, uint64_t now_ns)
+{
+    fq_session *self = FQ_CONTAINER_OF(deadline, fq_session, go_on);
+    uint64_t at_ns = fq_port_let_go(self->port, now_ns);
+    if (at_ns != 0)
+        fq_service_set_deadline(self->service, &self->go_on, at_ns);
+}
+
+static void
+peer_held(fq_port_peer *peer, uint64_t at_ns)
+{
+    fq_session *self = session_of_peer(peer);
+    FQ_METRIC_ADD(&self->service->metrics, reading_paused, 1);
+    fq_service_set_deadline(self->service, &self->go_on, at_ns);
+}
+
+static void
+peer_flooded(fq_port_peer *peer)
+{
+    fq_session *self = session_of_peer(peer);
+    if (self->gtws.state == FQ_GTWS_CLOSED)
+        return;
+    FQ_METRIC_ADD(&self->service->metrics, refused_messages, 1);
+    fq_gtws_close(&self->gtws, CLOSE_POLICY, reason_too_many);
 }
 
 static void
@@ -291,6 +349,8 @@ peer_disconnect(fq_port_peer *peer)
 
 static const fq_port_peer_ops peer_ops = {
     .receive = peer_receive,
+    .held = peer_held,
+    .flooded = peer_flooded,
     .answer = peer_answer,
     .room = peer_room,
     .disconnect = peer_disconnect,
@@ -325,6 +385,8 @@ run_open(fq_job *job)
     FQ_METRIC_ADD(&service->metrics, connections_active, 1);
     self->opened_at_ns = fq_clock_now_ns();
     fq_authentication_init(self);
+    self->go_on.expire = on_go_on;
+    fq_timer_init(&self->go_on.timer);
     fq_list_init(&self->client.node);
     self->client.end = client_end;
     self->client.who = client_who;
@@ -347,9 +409,13 @@ fq_session_open(fq_service *service, fq_mailbox *mailbox, void *owner,
                 fq_port **pport)
 {
     *pport = NULL;
+    if (!enter_service(service))
+        return FQ_ERR_LIMIT;
     fq_session *self = fq_alloc_zero(sizeof(*self));
-    if (self == NULL)
+    if (self == NULL) {
+        leave_service(service);
         return FQ_ERR_NOMEM;
+    }
     fq_port *port = NULL;
     fq_status status = fq_port_new(service->reactor, mailbox, false, owner,
                                    service->limits.queue_max_items,
@@ -363,6 +429,8 @@ fq_session_open(fq_service *service, fq_mailbox *mailbox, void *owner,
         fq_port_unref(port);
         goto fail;
     }
+    fq_port_limit_messages(port, service->limits.messages_per_s,
+                           (uint32_t)service->limits.messages_burst);
     self->peer.ops = &peer_ops;
     self->sink.ops = &sink_ops;
     fq_list_init(&self->sink.subs);
@@ -385,6 +453,7 @@ fq_session_open(fq_service *service, fq_mailbox *mailbox, void *owner,
     return FQ_OK;
 
 fail:
+    leave_service(service);
     fq_free(self);
     return status;
 }

@@ -12,7 +12,7 @@
  * behind |mailbox|'s loop. *pport gets the caller's end: its texts go in by
  * fq_port_receive, what comes out is to be sent; it must be ended by
  * fq_port_disconnect and fq_port_unref. |owner| is the caller's own. Errors:
- * FQ_ERR_CLOSED, FQ_ERR_NOMEM. Thread: loop. */
+ * FQ_ERR_LIMIT (max_connections), FQ_ERR_CLOSED, FQ_ERR_NOMEM. Thread: loop. */
 fq_status
 fq_session_open(fq_service *service, fq_mailbox *mailbox, void *owner,
                 fq_port **pport);

@@ -24,7 +24,10 @@ typedef struct fq_session {
     uint64_t expires_ns;     /* when |context| ends or, once is_expired, the
                               * session; UINT64_MAX: never */
     bool is_expired;         /* nothing is delivered */
-    fq_rcbuf *next_ping;     /* authorization that waits for the answer to the
+    fq_user *user; /* of |context|, counted there until the session closes;
+                    * NULL: nobody in particular */
+    fq_service_deadline go_on; /* reading was paused until then */
+    fq_rcbuf *next_ping; /* authorization that waits for the answer to the
                               * one before, JSON; NULL: none */
     fq_job open_job;
     uint32_t n_executions; /* ever; 2^32 calls are not under way at a time */

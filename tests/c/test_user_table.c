@@ -116,6 +116,34 @@ test_user_table_does_not_count_strangers(void **state)
     fq_user_table_fini(&table);
 }
 
+static void
+test_user_table_moves_between_users(void **state)
+{
+    (void)state;
+    fq_user_table table;
+    fq_user_table_init(&table);
+    fq_security_context ada = {.user_id = FQ_STR("ada")};
+    fq_security_context bob = {.user_id = FQ_STR("bob")};
+    fq_user *user = NULL, *full;
+    const fq_user_count what = FQ_USER_CONNECTIONS;
+    assert_int_equal(fq_user_table_move(&table, &ada, what, 1, &user), FQ_OK);
+    /* The same user at its cap stays. */
+    assert_int_equal(fq_user_table_move(&table, &ada, what, 1, &user), FQ_OK);
+    assert_int_equal(user->counts[what], 1);
+    assert_int_equal(fq_user_table_enter(&table, &bob, what, 1, &full), FQ_OK);
+    assert_int_equal(fq_user_table_move(&table, &bob, what, 1, &user),
+                     FQ_ERR_LIMIT);
+    assert_int_equal(user->counts[what], 1);
+    assert_int_equal(fq_user_table_move(&table, &bob, what, 2, &user), FQ_OK);
+    assert_ptr_equal(user, full);
+    assert_int_equal(fq_user_table_n_users(&table), 1);
+    assert_int_equal(fq_user_table_move(&table, NULL, what, 2, &user), FQ_OK);
+    assert_null(user);
+    fq_user_table_leave(&table, full, what);
+    assert_int_equal(fq_user_table_n_users(&table), 0);
+    fq_user_table_fini(&table);
+}
+
 /* A thousand users come and go in any order. */
 static void
 run_churn(uint64_t seed)
@@ -170,6 +198,7 @@ main(void)
         FQ_TEST(test_user_table_counts_and_forgets),
         FQ_TEST(test_user_table_tells_users_apart),
         FQ_TEST(test_user_table_does_not_count_strangers),
+        FQ_TEST(test_user_table_moves_between_users),
         FQ_TEST_RANDOM(test_user_table_survives_churn),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

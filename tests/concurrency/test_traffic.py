@@ -178,7 +178,7 @@ def greedy_threads() -> Any:
 async def test_deliveries_reach_the_mailbox_without_the_gil(greedy_threads: None) -> None:
     """While this thread holds the GIL throughout, the reactor counts on."""
     n_events, n_wires = 300, 20
-    async with SubscriptionManager() as manager:
+    async with SubscriptionManager(limits=Limits(messages_per_second=0)) as manager:
         wires = [Wire(manager) for _ in range(n_wires)]
         for wire in wires:
             wire.subscribe("1", QUERY)
@@ -238,7 +238,7 @@ def test_ten_managers_from_several_threads_share_one_reactor() -> None:
 
     async def serve(number: int) -> None:
         start.wait()
-        async with SubscriptionManager() as manager:
+        async with SubscriptionManager(limits=Limits(messages_per_second=0)) as manager:
             wire = Wire(manager)
             wire.subscribe("1", QUERY)
             await wire.done()
@@ -266,7 +266,7 @@ async def test_a_hundred_resolvers_that_sleep_sleep_together() -> None:
     """50 ms each, and all have the event in 70; five times that on a machine
     that is busy with other tests."""
     n, limit = 100, 0.07 * size(5, 1)
-    async with SubscriptionManager() as manager:
+    async with SubscriptionManager(limits=Limits(messages_per_second=0)) as manager:
 
         @manager.subscription
         async def tick(event: Any, variables: Any) -> Any:
@@ -292,7 +292,7 @@ async def test_a_hundred_resolvers_that_sleep_sleep_together() -> None:
 
 
 async def test_a_resolver_that_hangs_delays_no_other() -> None:
-    async with SubscriptionManager() as manager:
+    async with SubscriptionManager(limits=Limits(messages_per_second=0)) as manager:
         released = asyncio.Event()
 
         @manager.subscription
