@@ -271,8 +271,7 @@ subscribe_find_listening(fq_engine *engine, const fq_subscribe_args *args,
         .spec = spec,
         .binding = &admission->binding,
         .context = args->context,
-        .filters = {admission->filter.where, admission->security.row,
-                    admission->filter.client},
+        .filters = {admission->filter.where, admission->filter.client},
     };
     return fq_listening_init(listening, engine, &request, errors);
 }
