@@ -27,7 +27,7 @@ fq_status_str(fq_status status)
     case FQ_ERR_CLOSED:
         return "closed";
     case FQ_ERR_FORBIDDEN:
-        return "not allowed";
+        return "forbidden by a policy";
     case FQ_ERR_SYSTEM:
         return "refused by the operating system";
     case FQ_ERR_FATAL:
