@@ -260,21 +260,27 @@ queue_remove(fq_queue *queue, uint32_t slot)
     return item;
 }
 
-/* Appends a copy of *item, for which there is room and, if there is an index,
- * a chain. |key| is borrowed. */
+/* Makes room in the full ring. */
 static fq_status
-queue_append(fq_queue *queue, const fq_queue_item *item, fq_rcbuf *key)
+queue_extend(fq_queue *queue)
+{
+    if (queue->n_items >= queue->cap / 2)
+        return queue_grow(queue);
+    queue_compact(queue);
+    return FQ_OK;
+}
+
+/* Appends a copy of *item of |n_bytes|, for which there is room and, if there
+ * is an index, a chain. |key| is borrowed. */
+static fq_status
+queue_append(fq_queue *queue, const fq_queue_item *item, size_t n_bytes,
+             fq_rcbuf *key)
 {
     if (queue->n_slots == queue->cap) {
-        if (queue->n_items < queue->cap / 2) {
-            queue_compact(queue);
-        } else {
-            fq_status status = queue_grow(queue);
-            if (status != FQ_OK)
-                return status;
-        }
+        fq_status status = queue_extend(queue);
+        if (status != FQ_OK)
+            return status;
     }
-    size_t n_bytes = fq_queue_item_n_bytes(item);
     uint32_t slot = queue_slot(queue, queue->n_slots++);
     queue->items[slot] = *item;
     queue->n_items++;
@@ -309,10 +315,10 @@ fq_queue_push(fq_queue *queue, const fq_queue_item *item)
     fq_queue_losses losses;
     if (queue->index != NULL && is_delivery(item))
         return fq_queue_offer(queue, item, NULL, &losses);
-    if (!has_items_left(queue)
-        || !has_bytes_left(queue, fq_queue_item_n_bytes(item)))
+    size_t n_bytes = fq_queue_item_n_bytes(item);
+    if (!has_items_left(queue) || !has_bytes_left(queue, n_bytes))
         return FQ_ERR_FULL;
-    return queue_append(queue, item, NULL);
+    return queue_append(queue, item, n_bytes, NULL);
 }
 
 /* Drops the oldest of |chain|, or the newest, as its policy says; its next
@@ -449,12 +455,11 @@ queue_try_conflate(fq_queue *queue, const fq_queue_item *item, fq_rcbuf *key,
     return queue_conflate(queue, slot, chain, item);
 }
 
-fq_status
-fq_queue_offer(fq_queue *queue, const fq_queue_item *item, fq_rcbuf *key,
-               fq_queue_losses *plosses)
+/* The long way of an offer: there is an index or a key, or no room. */
+static fq_status
+queue_offer(fq_queue *queue, const fq_queue_item *item, fq_rcbuf *key,
+            fq_queue_losses *plosses)
 {
-    *plosses = (fq_queue_losses){0};
-    FQ_CHECK(key == NULL || is_delivery(item));
     /* Without memory for the index there is no conflation, that is all. */
     if (key != NULL && queue_activate(queue) == FQ_OK
         && queue_try_conflate(queue, item, key, plosses))
@@ -466,37 +471,60 @@ fq_queue_offer(fq_queue *queue, const fq_queue_item *item, fq_rcbuf *key,
     if (status != FQ_OK)
         return status;
     fq_queue_item told = queue_told(queue, item);
-    status = queue_append(queue, &told, key);
+    status = queue_append(queue, &told, fq_queue_item_n_bytes(&told), key);
     fq_queue_chain *chain = queue_chain_of(queue, item);
     if (status == FQ_OK && chain != NULL)
         chain->n_carried = 0;
     return status;
 }
 
+fq_status
+fq_queue_offer(fq_queue *queue, const fq_queue_item *item, fq_rcbuf *key,
+               fq_queue_losses *plosses)
+{
+    *plosses = (fq_queue_losses){0};
+    FQ_CHECK(key == NULL || is_delivery(item));
+    if (key == NULL && queue->index == NULL) {
+        size_t n_bytes = fq_queue_item_n_bytes(item);
+        if (has_items_left(queue) && has_bytes_left(queue, n_bytes))
+            return queue_append(queue, item, n_bytes, NULL);
+    }
+    return queue_offer(queue, item, key, plosses);
+}
+
 /* ── taking ── */
+
+/* Lets the index go of all slots. */
+static void
+queue_forget_slots(fq_queue *queue)
+{
+    fq_queue_index *index = queue->index;
+    for (uint32_t i = 0; i < queue->n_slots; i++) {
+        uint32_t slot = queue_slot(queue, i);
+        fq_rcbuf_unref(index->links[slot].key);
+        index->links[slot].key = NULL;
+    }
+    fq_queue_index_reset(index, index->links, queue->cap);
+}
 
 /* Takes everything; |items| may be NULL. The texts may be cold: they are not
  * looked at. */
 static size_t
 queue_take_all(fq_queue *queue, fq_queue_item *items)
 {
+    if (queue->index != NULL)
+        queue_forget_slots(queue);
     size_t n = 0;
     for (uint32_t i = 0; i < queue->n_slots; i++) {
-        uint32_t slot = queue_slot(queue, i);
-        if (queue->index != NULL) {
-            fq_rcbuf_unref(queue->index->links[slot].key);
-            queue->index->links[slot].key = NULL;
-        }
-        if (is_hole(&queue->items[slot]))
+        fq_queue_item *item = queue_at(queue, i);
+        if (is_hole(item))
             continue;
         if (items != NULL)
-            items[n] = queue->items[slot];
+            items[n] = *item;
         else
-            fq_queue_item_fini(&queue->items[slot]);
+            fq_queue_item_fini(item);
         n++;
     }
-    if (queue->index != NULL)
-        fq_queue_index_reset(queue->index, queue->index->links, queue->cap);
     queue->n_items = 0;
     queue->n_bytes = 0;
     queue->n_lossy = 0;

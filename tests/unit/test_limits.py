@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import os
 import pathlib
 import re
 import time
@@ -333,6 +334,44 @@ async def test_a_flood_that_may_be_lost_closes_nobody(managers: Any) -> None:
     assert metrics["slow_clients_closed"] == 0
     assert metrics["deliveries_dropped"] == sum(dropped for _, dropped in seen)
     await connection.left()
+
+
+#: How many slow clients; 10,000 in a minute or two.
+N_SLOW = int(os.environ.get("FRAISEQL_TEST_SLOW_CLIENTS", "100"))
+
+
+def resident() -> int:
+    pages = pathlib.Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="needs /proc")
+async def test_slow_clients_stay_within_their_memory(managers: Any) -> None:
+    per_client = 16 * 2**10
+    manager = managers(limits={"queue_max_bytes": per_client, "queue_max_items": 1000})
+    manager.subscription("tick", overflow="drop_oldest")
+    # An alias makes each document's payload its own: nothing is shared.
+    connections = [
+        await stalled(manager, f"subscription {{ tick {{ n pad a{i}: n }} }}")
+        for i in range(N_SLOW)
+    ]
+    before = resident()
+    for n in range(60):
+        await manager.publish_event(
+            event_type="t", channel="tick", data={"n": n, "pad": "x" * 1000}
+        )
+    await until(lambda: manager.get_metrics()["events_matched"] == 60 * N_SLOW)
+    metrics = manager.get_metrics()
+    assert metrics["queued_bytes"] <= N_SLOW * per_client
+    assert metrics["deliveries_dropped"] > 40 * N_SLOW
+    grown = resident() - before
+    print(f"{N_SLOW} slow clients: {metrics['queued_bytes']:,} bytes queued, {grown:+,} resident")
+    assert grown < 2 * N_SLOW * per_client + 8 * 2**20
+    for connection in connections:
+        connection.writable.set()
+        connection.disconnect()
+    for connection in connections:
+        await connection.ended()
 
 
 async def test_a_policy_holds_for_events_that_wait_for_a_resolver(managers: Any) -> None:
