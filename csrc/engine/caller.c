@@ -29,6 +29,7 @@
 #include "engine/dispatch.h"
 #include "engine/internal.h"
 #include "engine/payload.h"
+#include "engine/renewal.h"
 
 static void
 caller_call(fq_engine *engine, fq_sub *sub)
@@ -108,6 +109,23 @@ caller_drop_oldest(fq_engine *engine, fq_sub *sub)
     fq_event_unref(oldest);
 }
 
+/* The oldest event that waits for *psub and that its context may have, as
+ * above; *psub is NULL afterwards if the subscription has ended. */
+static fq_event *
+caller_take_allowed(fq_engine *engine, fq_sub **psub)
+{
+    fq_sub_id id = (*psub)->id;
+    while (*psub != NULL) {
+        fq_event *event = caller_take_waiting(*psub);
+        /* It is judged for its end of life when it is answered. */
+        if (event == NULL || fq_renewal_allows(engine, *psub, event, 0))
+            return event;
+        fq_event_unref(event);
+        *psub = fq_registry_find(&engine->registry, id);
+    }
+    return NULL;
+}
+
 /* True when a call is to be made now. *psub is NULL afterwards if the
  * subscription has ended. */
 static bool
@@ -116,9 +134,16 @@ caller_is_due(fq_engine *engine, fq_sub **psub)
     fq_sub *sub = *psub;
     if (sub->is_calling)
         return false;
+    if (sub->is_outdated) {
+        sub->is_outdated = false;
+        return true;
+    }
     if (sub->kind != FQ_FIELD_SOURCE) {
-        sub->called_for = caller_take_waiting(sub);
-        return sub->called_for != NULL;
+        fq_event *event = caller_take_allowed(engine, psub);
+        if (event == NULL)
+            return false;
+        (*psub)->called_for = event;
+        return true;
     }
     fq_sub_id id = sub->id;
     bool has_room = sub->sink->ops->has_room(sub->sink, sub);
@@ -250,6 +275,26 @@ caller_deliver(fq_engine *engine, fq_sub *sub, const fq_event *event,
     fq_rcbuf_unref(payload);
 }
 
+/* The same, if the context of |sub| may have it. */
+static void
+caller_take_answer(fq_engine *engine, fq_sub *sub, const fq_event *event,
+                   fq_returns returns, fq_answer_kind kind, fq_str text,
+                   uint64_t now_ns)
+{
+    bool is_outdated = sub->is_outdated;
+    sub->is_outdated = false;
+    if (now_ns >= sub->security.expires_at_ns) {
+        FQ_METRIC_ADD(engine->metrics, security_expired_denied, 1);
+        return;
+    }
+    if (event != NULL && !fq_renewal_allows(engine, sub, event, now_ns))
+        return;
+    if (is_outdated)
+        fq_engine_lose(engine, sub);
+    else
+        caller_deliver(engine, sub, event, returns, kind, text);
+}
+
 /* The source is exhausted or has raised: tells the owner and frees the
  * subscription. */
 static void
@@ -279,13 +324,14 @@ fq_caller_answer(fq_engine *engine, fq_sub_id id, fq_answer_kind kind,
         if (kind == FQ_ANSWER_ERROR)
             kind = FQ_ANSWER_FAIL;
     }
+    if (is_initial && sub->is_outdated) {
+        caller_pump(engine, sub, false);
+        return;
+    }
     /* An initial value is the root field's, whatever the resolver returns. */
-    if (now_ns < sub->security.expires_at_ns)
-        caller_deliver(engine, sub, event,
+    caller_take_answer(engine, sub, event,
                        is_initial ? FQ_RETURNS_FIELD : sub->returns, kind,
-                       text);
-    else
-        FQ_METRIC_ADD(engine->metrics, security_expired_denied, 1);
+                       text, now_ns);
     sub = fq_registry_find(&engine->registry, id);
     if (sub != NULL && is_initial)
         sub = fq_start_finish(engine, sub, now_ns);
@@ -317,6 +363,7 @@ fq_caller_check(const fq_sub *sub)
     FQ_CHECK(sub->kind == FQ_FIELD_RESOLVER || sub->called_for == NULL);
     FQ_CHECK(sub->kind == FQ_FIELD_SOURCE || !sub->is_stalled);
     FQ_CHECK(!(sub->is_calling && sub->is_stalled));
+    FQ_CHECK(!sub->is_outdated || sub->is_calling);
     FQ_CHECK(sub->kind != FQ_FIELD_RESOLVER || sub->start != NULL
              || sub->is_calling == (sub->called_for != NULL));
     FQ_CHECK(sub->pending.n_items == 0 || sub->is_calling);

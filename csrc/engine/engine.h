@@ -131,6 +131,10 @@ struct fq_sub {
     bool is_calling;      /* an answer is awaited */
     bool is_stalled;      /* a source without room */
     bool is_pumping;      /* calls are being made below; private to engine/ */
+    bool was_renewed;     /* events that waited for it are judged again */
+    bool is_outdated;     /* what is being called for was asked in the name of
+                             another context; without is_calling: an initial
+                             value that is to be asked for again */
     uint64_t token;       /* of the resolver or source */
     fq_overflow overflow; /* what becomes of its messages, if the sink asks */
     fq_rcbuf *conflate_path; /* of the field; NULL: it does not conflate */
@@ -256,8 +260,8 @@ fq_engine_unsubscribe(fq_engine *engine, fq_sub *sub, fq_end_reason reason);
  * own: its channels and filters are filled in anew; |wall_ns| as in
  * fq_subscribe_args. Whatever refuses a
  * new subscription refuses it too, and then |errors| is the payload of an
- * `error` message, and |sub| is to be ended. Events that wait for its resolver
- * stay. Errors: FQ_ERR_INVALID, FQ_ERR_NOMEM (|errors| may be empty). */
+ * `error` message, and |sub| is to be ended. What waits for it is judged again,
+ * see renewal.h. Errors: FQ_ERR_INVALID, FQ_ERR_NOMEM (|errors| may be empty). */
 fq_status
 fq_engine_renew(fq_engine *engine, fq_sub *sub, fq_security_context *context,
                 uint64_t now_ns, uint64_t wall_ns, fq_gql_errors *errors);

@@ -26,6 +26,7 @@
 #include "engine/conflate_key.h"
 #include "engine/internal.h"
 #include "engine/payload.h"
+#include "engine/renewal.h"
 #include "engine/security/class.h"
 
 /* Room for matches that a class keeps between events: 8 KiB. */
@@ -452,6 +453,8 @@ deliver_all(fq_engine *engine, uint64_t id, const shared_job *job,
             FQ_METRIC_ADD(engine->metrics, security_expired_denied, 1);
             continue;
         }
+        if (!fq_renewal_allows(engine, sub, job->event, now_ns))
+            continue;
         if (payload == NULL) {
             fq_engine_lose(engine, sub);
             continue;

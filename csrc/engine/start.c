@@ -149,6 +149,16 @@ lost:
     held_fini(&held);
 }
 
+void
+fq_start_drop(fq_engine *engine, fq_sub *sub)
+{
+    fq_held held;
+    while (start_take(sub->start, &held)) {
+        held_fini(&held);
+        fq_engine_lose(engine, sub);
+    }
+}
+
 fq_sub *
 fq_start_finish(fq_engine *engine, fq_sub *sub, uint64_t now_ns)
 {

@@ -38,6 +38,10 @@ fq_start_free(fq_start *start);
 void
 fq_start_hold(fq_engine *engine, fq_sub *sub, fq_rcbuf *payload);
 
+/* Loses what is kept for |sub|, which has an initial value to come. */
+void
+fq_start_drop(fq_engine *engine, fq_sub *sub);
+
 /* The initial value of |sub| is done with: hands over what was kept, and lets
  * it go on like others. Returns |sub|, or NULL when that has ended it. */
 fq_sub *

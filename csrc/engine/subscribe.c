@@ -15,6 +15,7 @@
 #include "engine/engine.h"
 #include "engine/internal.h"
 #include "engine/listening.h"
+#include "engine/renewal.h"
 #include "engine/security/security.h"
 #include "json/reader.h"
 
@@ -461,7 +462,6 @@ renew_take(fq_engine *engine, fq_sub *sub, fq_admission *from,
         return status;
     }
     fq_security_context_ref(context);
-    fq_security_context_unref(before);
     /* Not over the cap: it was let in. Without memory it stays the old one's,
      * where it does no harm. */
     (void)fq_user_table_move(&engine->users, context, FQ_USER_SUBS, 0,
@@ -475,6 +475,8 @@ renew_take(fq_engine *engine, fq_sub *sub, fq_admission *from,
     sub->security = from->security;
     sub->filter = from->filter;
     *from = old;
+    fq_renewal_mark(engine, sub, before);
+    fq_security_context_unref(before);
     /* It may be less, and the sum is right even so. */
     fq_engine_hold_bytes(engine, sub, subscribe_n_bytes(sub) - n_bytes);
     FQ_METRIC_SET(engine->metrics, channels_active,

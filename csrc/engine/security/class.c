@@ -33,3 +33,16 @@ fq_security_class_write(const fq_security_context *context, fq_buf *buf)
     if (context->has_fields)
         write_set(buf, &context->fields);
 }
+
+bool
+fq_security_class_eq(const fq_security_context *a,
+                     const fq_security_context *b)
+{
+    if (a == NULL || b == NULL)
+        return a == b;
+    return fq_str_eq(a->tenant_id, b->tenant_id)
+           && fq_name_set_eq(&a->roles, &b->roles)
+           && fq_name_set_eq(&a->boundaries, &b->boundaries)
+           && a->has_fields == b->has_fields
+           && fq_name_set_eq(&a->fields, &b->fields);
+}

@@ -13,4 +13,9 @@
 void
 fq_security_class_write(const fq_security_context *context, fq_buf *buf);
 
+/* Whether these bytes would be equal. */
+bool
+fq_security_class_eq(const fq_security_context *a,
+                     const fq_security_context *b);
+
 #endif
