@@ -40,9 +40,9 @@ typedef struct fq_listening_request {
     const fq_field *spec;               /* of its root field */
     const fq_binding *binding;          /* of its variables and arguments */
     const fq_security_context *context; /* NULL: nobody */
-    const fq_filter_bound *filters[3];  /* that an event must pass, bound to
-                                        * the same; NULL: none. Keys refer to
-                                        * them */
+    /* That an event must pass, bound to the same; NULL: none. Keys refer to
+     * them. Not those of security, whose refusals are counted one by one. */
+    const fq_filter_bound *filters[2];
 } fq_listening_request;
 
 /* Fills in |self|, whose names are valid as long as |request|'s parts and
