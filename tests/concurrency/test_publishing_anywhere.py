@@ -139,6 +139,60 @@ async def test_from_a_source() -> None:
     assert tries.n_full > 0
 
 
+@pytest.mark.parametrize("kind", ["sync", "async"])
+async def test_from_an_auth_handler(kind: str) -> None:
+    tries: Tries
+
+    def authenticate(payload: Any) -> Any:
+        tries.publish()
+        return {"user_id": "ann"}
+
+    async def authenticate_later(payload: Any) -> Any:
+        tries.publish()
+        await manager.publish_event("t", "other", {"n": 1})
+        return {"user_id": "ann"}
+
+    manager = new_manager(auth_handler=authenticate if kind == "sync" else authenticate_later)
+    tries = Tries(manager)
+    manager.subscription("noise")
+    async with manager:
+        with full_door(manager):
+            for _ in range(N_TRIES):
+                wire = Wire(manager)
+                await wire.done()
+                await wire.left()
+    assert tries.n == N_TRIES
+    assert tries.n_full > 0
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+async def test_from_an_initial_value(kind: str) -> None:
+    manager = new_manager()
+    tries = Tries(manager)
+
+    def load(variables: Any, context: Any) -> Any:
+        tries.publish()
+        return {"n": 1}
+
+    async def load_later(variables: Any, context: Any) -> Any:
+        tries.publish()
+        await manager.publish_event("t", "other", {"n": 1})
+        return {"n": 1}
+
+    manager.subscription("tick", initial=load if kind == "sync" else load_later)
+    manager.subscription("noise")
+    async with manager:
+        wire = Wire(manager)
+        await wire.done()
+        with full_door(manager):
+            for n in range(N_TRIES):
+                wire.subscribe(str(n), QUERY)
+            await wire.until(lambda: len(wire.texts) == 1 + N_TRIES)
+        await wire.left()
+    assert tries.n == N_TRIES
+    assert tries.n_full > 0
+
+
 @pytest.mark.parametrize("with_loop", [True, False])
 def test_from_a_signal_handler(with_loop: bool) -> None:
     """In the main thread, in whatever it is doing: also in publishing."""
