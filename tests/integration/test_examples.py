@@ -165,7 +165,10 @@ async def test_the_guide_runs_from_top_to_bottom() -> None:
         await names["manager"].aclose()
 
 
-@pytest.mark.parametrize("page", ["queries-and-mutations", "persisted-operations"])
+@pytest.mark.parametrize(
+    "page",
+    ["channels", "filters", "persisted-operations", "queries-and-mutations", "resolvers"],
+)
 def test_pages_of_the_guide_run(page: str) -> None:
     blocks = python_blocks(ROOT / "docs" / "guide" / f"{page}.md")
     exec("\n".join(blocks), {"__name__": "guide"})
