@@ -54,9 +54,12 @@ def serving(app: str, folder: pathlib.Path) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def watching(url: str, query: str) -> Iterator[subprocess.Popen[str]]:
+def watching(
+    url: str, query: str, params: dict[str, Any] | None = None
+) -> Iterator[subprocess.Popen[str]]:
+    given = [] if params is None else [json.dumps(params)]
     client = subprocess.Popen(
-        [sys.executable, str(EXAMPLES / "watch.py"), url, query],
+        [sys.executable, str(EXAMPLES / "watch.py"), url, query, *given],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -123,6 +126,25 @@ def test_starlette_app_publishes_from_a_thread() -> None:
         ) as client:
             got = first_line_while(client, lambda: None)
     assert list(got["data"]["temperature"]) == ["celsius"]
+
+
+def test_secured_app_shows_each_what_it_may_see() -> None:
+    query = 'subscription { order(id: "42", minTotal: 12) { id total margin } }'
+    with serving("secured_app:manager", EXAMPLES) as address, contextlib.ExitStack() as stack:
+        url = f"ws://{address}/"
+        ann, bob, eve = (
+            stack.enter_context(watching(url, query, {"token": token}))
+            for token in ("ann", "bob", "eve")
+        )
+        stack.enter_context(watching(url, "subscription { changes }", {"token": "bob"}))
+        seen = [first_line_while(client, lambda: None)["data"]["order"] for client in (ann, bob)]
+        nobody = stack.enter_context(watching(url, query, {"token": "mallory"}))
+        nobody.communicate(timeout=DEADLINE)
+        assert nobody.returncode == 1
+        eve.kill()
+        assert eve.communicate() == ("", "")
+    assert [order["margin"] for order in seen] == [0.2, None]
+    assert all(order["id"] == "42" and order["total"] >= 12 for order in seen)
 
 
 def test_watch_reports_an_error_and_fails() -> None:
