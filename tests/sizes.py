@@ -14,7 +14,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 PROVE = os.environ.get("FRAISEQL_PROVE") == "1"
 
 
-def promised(seconds: float = 1800) -> Callable[[Function], Function]:
+def promised(seconds: float = 3600) -> Callable[[Function], Function]:
     """Mark a test that `make prove` runs too, at full size, within `seconds`."""
 
     def mark(test: Function) -> Function:

@@ -15,8 +15,7 @@ import urllib.request
 from typing import Any
 
 import pytest
-
-from tests.serving import DEADLINE, serving
+from serving import DEADLINE, serving
 
 APP = """
 import asyncio, json

@@ -19,25 +19,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from leaks import assert_leaks_nothing
+from sizes import promised, size
 
 from fraiseql_asgi import _core
 
-Function = typing.TypeVar("Function", bound=typing.Callable[..., None])
-
-#: `make prove` runs the properties at the size that is promised.
-PROVE = os.environ.get("FRAISEQL_PROVE") == "1"
 many = settings(
-    max_examples=100_000 if PROVE else 300,
+    max_examples=size(300, 100_000),
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
-
-
-def promised(test: Function) -> Function:
-    """Mark a test that `make prove` runs too."""
-    if PROVE:
-        test = pytest.mark.prove(pytest.mark.timeout(1800)(test))
-    return test
 
 
 def through_json(value: object) -> typing.Any:
@@ -65,7 +55,7 @@ values = st.recursive(
 )
 
 
-@promised
+@promised()
 @many
 @given(values)
 def test_to_json_is_what_json_dumps_says(value: object) -> None:
@@ -73,7 +63,7 @@ def test_to_json_is_what_json_dumps_says(value: object) -> None:
     assert repr(json.loads(_core.to_json(value))) == repr(through_json(value))
 
 
-@promised
+@promised()
 @many
 @given(values)
 def test_a_round_trip_is_that_of_the_json_module(value: object) -> None:
@@ -83,7 +73,7 @@ def test_a_round_trip_is_that_of_the_json_module(value: object) -> None:
 any_text = st.text(alphabet=st.characters(exclude_categories=()))
 
 
-@promised
+@promised()
 @many
 @given(
     st.recursive(

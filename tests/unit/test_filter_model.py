@@ -9,7 +9,6 @@ runs a million cases.
 from __future__ import annotations
 
 import operator
-import os
 import random
 from collections.abc import Callable
 from typing import Any
@@ -18,23 +17,16 @@ import pytest
 from filter_model import MISSING, Model
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sizes import promised, size
 
 from fraiseql_asgi import _core
 from fraiseql_asgi.filters import Filter, Path, arg, ctx, event
 
-PROVE = os.environ.get("FRAISEQL_PROVE") == "1"
-N_CASES = 1_000_000 if PROVE else 100_000
+N_CASES = size(100_000, 1_000_000)
 
 #: Of each in an example.
 N_ARGS, N_CONTEXTS, N_EVENTS = 4, 4, 20
 CASES_PER_EXAMPLE = N_ARGS * N_CONTEXTS * N_EVENTS
-
-
-def proved(test: Any) -> Any:
-    """Mark a test that `make prove` runs too."""
-    if PROVE:
-        test = pytest.mark.prove(test)
-    return pytest.mark.timeout(3600 if PROVE else 300)(test)
 
 
 # -- cases ------------------------------------------------------------------
@@ -216,7 +208,8 @@ def engine_decisions(example: Example) -> str:
 # -- properties -------------------------------------------------------------
 
 
-@proved
+@pytest.mark.timeout(300)
+@promised()
 def test_the_engine_decides_like_the_model() -> None:
     model = Model()
     count = {"0": 0, "1": 0}

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from asgi_driver import Connection, until
+from sizes import promised, size
 
 from fraiseql_asgi import (
     ConfigError,
@@ -24,7 +26,6 @@ from fraiseql_asgi import (
     _core,
 )
 from fraiseql_asgi.default_app import PREFIX, read_settings
-from tests.asgi_driver import Connection, until
 
 ROOT = pathlib.Path(__file__).parents[2]
 QUERY = "subscription { tick { n } }"
@@ -336,8 +337,8 @@ async def test_a_flood_that_may_be_lost_closes_nobody(managers: Any) -> None:
     await connection.left()
 
 
-#: How many slow clients; 10,000 in a minute or two.
-N_SLOW = int(os.environ.get("FRAISEQL_TEST_SLOW_CLIENTS", "100"))
+#: How many slow clients; 10,000 take a minute or two.
+N_SLOW = size(100, 10_000)
 
 
 def resident() -> int:
@@ -345,6 +346,7 @@ def resident() -> int:
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
+@promised()
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="needs /proc")
 async def test_slow_clients_stay_within_their_memory(managers: Any) -> None:
     per_client = 16 * 2**10

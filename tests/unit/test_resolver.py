@@ -8,7 +8,6 @@ import contextvars
 import gc
 import json
 import logging
-import os
 import time
 import weakref
 from collections.abc import AsyncGenerator, Callable
@@ -16,11 +15,10 @@ from typing import Any
 
 import pytest
 from asgi_driver import Connection, on_both_loops, until
+from sizes import PROVE, promised
 
 from fraiseql_asgi import SKIP, Limits, ResolverContext, SubscriptionManager
 
-#: `make prove` measures what is promised; elsewhere machines may be busy.
-PROVE = os.environ.get("FRAISEQL_PROVE") == "1"
 MASKED = "Internal server error"
 
 
@@ -138,11 +136,6 @@ async def test_subscriptions_resolve_concurrently() -> None:
             await client.left()
 
 
-def promised(test: Callable[..., Any]) -> Callable[..., Any]:
-    """Mark a test that `make prove` runs too."""
-    return pytest.mark.prove(test) if PROVE else test
-
-
 async def deliver_to_100(manager: SubscriptionManager, rounds: int) -> float:
     """Seconds until 100 clients have an event, the best of some rounds."""
     clients = [await Connection(manager).ready() for _ in range(100)]
@@ -160,7 +153,7 @@ async def deliver_to_100(manager: SubscriptionManager, rounds: int) -> float:
     return min(took)
 
 
-@promised
+@promised()
 async def test_one_that_hangs_delays_no_other() -> None:
     hangs = True
     ended = 0

@@ -7,15 +7,13 @@ real engine; a case is a subscriber and an event. `make prove` runs 1,000,000.
 
 from __future__ import annotations
 
-import os
-
 import pytest
 import security_model as model
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sizes import PROVE, size
 
-PROVE = os.environ.get("FRAISEQL_PROVE") == "1"
-N_CASES = 1_000_000 if PROVE else 100_000
+N_CASES = size(100_000, 1_000_000)
 CASES_PER_EXAMPLE = 12 * 12
 
 pytestmark = [pytest.mark.timeout(3600), *([pytest.mark.prove] if PROVE else [])]
