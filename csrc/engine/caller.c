@@ -109,16 +109,28 @@ caller_drop_oldest(fq_engine *engine, fq_sub *sub)
     fq_event_unref(oldest);
 }
 
+/* Whether the context of |sub| may have |event| at |now_ns|, of which 0 tells
+ * nothing: it is asked again when there is an answer. */
+static bool
+caller_may_have(fq_engine *engine, fq_sub *sub, const fq_event *event,
+                uint64_t now_ns)
+{
+    if (now_ns >= sub->security.expires_at_ns) {
+        FQ_METRIC_ADD(engine->metrics, security_expired_denied, 1);
+        return false;
+    }
+    return fq_renewal_allows(engine, sub, event, now_ns);
+}
+
 /* The oldest event that waits for *psub and that its context may have, as
  * above; *psub is NULL afterwards if the subscription has ended. */
 static fq_event *
-caller_take_allowed(fq_engine *engine, fq_sub **psub)
+caller_take_allowed(fq_engine *engine, fq_sub **psub, uint64_t now_ns)
 {
     fq_sub_id id = (*psub)->id;
     while (*psub != NULL) {
         fq_event *event = caller_take_waiting(*psub);
-        /* It is judged for its end of life when it is answered. */
-        if (event == NULL || fq_renewal_allows(engine, *psub, event, 0))
+        if (event == NULL || caller_may_have(engine, *psub, event, now_ns))
             return event;
         fq_event_unref(event);
         *psub = fq_registry_find(&engine->registry, id);
@@ -129,7 +141,7 @@ caller_take_allowed(fq_engine *engine, fq_sub **psub)
 /* True when a call is to be made now. *psub is NULL afterwards if the
  * subscription has ended. */
 static bool
-caller_is_due(fq_engine *engine, fq_sub **psub)
+caller_is_due(fq_engine *engine, fq_sub **psub, uint64_t now_ns)
 {
     fq_sub *sub = *psub;
     if (sub->is_calling)
@@ -139,7 +151,7 @@ caller_is_due(fq_engine *engine, fq_sub **psub)
         return true;
     }
     if (sub->kind != FQ_FIELD_SOURCE) {
-        fq_event *event = caller_take_allowed(engine, psub);
+        fq_event *event = caller_take_allowed(engine, psub, now_ns);
         if (event == NULL)
             return false;
         (*psub)->called_for = event;
@@ -154,15 +166,16 @@ caller_is_due(fq_engine *engine, fq_sub **psub)
     return has_room;
 }
 
-/* Makes calls as long as they are due: the first one unasked when |is_due|. */
+/* Makes calls as long as they are due: the first one unasked when |is_due|.
+ * |now_ns| is 0 where nobody has looked at a clock. */
 static void
-caller_pump(fq_engine *engine, fq_sub *sub, bool is_due)
+caller_pump(fq_engine *engine, fq_sub *sub, bool is_due, uint64_t now_ns)
 {
     if (sub->is_pumping)
         return;
     sub->is_pumping = true;
     fq_sub_id id = sub->id;
-    while (sub != NULL && (is_due || caller_is_due(engine, &sub))) {
+    while (sub != NULL && (is_due || caller_is_due(engine, &sub, now_ns))) {
         is_due = false;
         caller_call(engine, sub);
         sub = fq_registry_find(&engine->registry, id);
@@ -229,7 +242,7 @@ fq_caller_event(fq_engine *engine, fq_sub *sub, fq_event *event)
                    && sub->pending.n_items == 0;
     if (is_free) {
         sub->called_for = fq_event_ref(event);
-        caller_pump(engine, sub, true);
+        caller_pump(engine, sub, true, 0);
         return;
     }
     if (!caller_make_room(engine, sub, event))
@@ -241,14 +254,14 @@ fq_caller_event(fq_engine *engine, fq_sub *sub, fq_event *event)
      * overflow() may have given it. */
     sub = fq_registry_find(&engine->registry, id);
     if (sub != NULL)
-        caller_pump(engine, sub, false);
+        caller_pump(engine, sub, false, 0);
 }
 
 void
 fq_caller_start(fq_engine *engine, fq_sub *sub)
 {
     FQ_CHECK(sub->kind == FQ_FIELD_SOURCE || sub->start != NULL);
-    caller_pump(engine, sub, true);
+    caller_pump(engine, sub, true, 0);
 }
 
 /* Delivers an answer, to |event| or NULL, that has something to deliver: a
@@ -325,7 +338,7 @@ fq_caller_answer(fq_engine *engine, fq_sub_id id, fq_answer_kind kind,
             kind = FQ_ANSWER_FAIL;
     }
     if (is_initial && sub->is_outdated) {
-        caller_pump(engine, sub, false);
+        caller_pump(engine, sub, false, now_ns);
         return;
     }
     /* An initial value is the root field's, whatever the resolver returns. */
@@ -339,7 +352,7 @@ fq_caller_answer(fq_engine *engine, fq_sub_id id, fq_answer_kind kind,
         caller_end(engine, sub,
                    kind == FQ_ANSWER_END ? FQ_END_SOURCE : FQ_END_ERROR);
     else if (sub != NULL)
-        caller_pump(engine, sub, false);
+        caller_pump(engine, sub, false, now_ns);
     if (event != NULL)
         fq_event_unref(event);
 }
@@ -349,7 +362,7 @@ fq_caller_resume(fq_engine *engine, fq_sub_id id)
 {
     fq_sub *sub = fq_registry_find(&engine->registry, id);
     if (sub != NULL && sub->is_stalled)
-        caller_pump(engine, sub, true);
+        caller_pump(engine, sub, true, 0);
 }
 
 void

@@ -300,6 +300,32 @@ async def test_the_code_can_be_chosen() -> None:
 
 
 @on_both_loops
+async def test_what_waits_at_expiry_is_not_resolved() -> None:
+    go_on = asyncio.Event()
+    called: list[int] = []
+    async with SubscriptionManager(auth_handler=expiring({"a": 0.3}), expiry_grace=0.4) as manager:
+
+        @manager.subscription
+        async def tick(event: Any, variables: Any) -> Any:
+            called.append(event["n"])
+            await go_on.wait()
+            return event["n"]
+
+        client = Connection(manager)
+        await init(client, authorization="a")
+        query = {"query": "subscription { tick }"}
+        client.write({"type": "subscribe", "id": "1", "payload": query})
+        await until(lambda: manager.subscriber_count() == 1)
+        for n in range(3):
+            await manager.publish_event("tick", "tick", {"n": n})
+        await asyncio.sleep(0.4)
+        go_on.set()
+        assert await client.next() == close(4403, "Token expired")
+        assert called == [0]
+        assert manager.get_metrics()["security_expired_denied"] == 3
+
+
+@on_both_loops
 async def test_a_ping_brings_a_new_context() -> None:
     async with SubscriptionManager(
         auth_handler=expiring({"a": 0.2, "b": 60}), expiry_grace=30
