@@ -189,7 +189,14 @@ async def test_the_guide_runs_from_top_to_bottom() -> None:
 
 @pytest.mark.parametrize(
     "page",
-    ["channels", "filters", "persisted-operations", "queries-and-mutations", "resolvers"],
+    [
+        "channels",
+        "filters",
+        "managing-subscriptions",
+        "persisted-operations",
+        "queries-and-mutations",
+        "resolvers",
+    ],
 )
 def test_pages_of_the_guide_run(page: str) -> None:
     blocks = python_blocks(ROOT / "docs" / "guide" / f"{page}.md")
