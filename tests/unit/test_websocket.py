@@ -223,7 +223,7 @@ async def test_unknown_asgi_messages_are_errors_of_the_server() -> None:
 
 @on_both_loops
 async def test_many_messages_of_a_client_are_answered_in_order() -> None:
-    async with serving() as (_, app):
+    async with serving(messages_per_second=0) as (_, app):
         connection = await Connection(app).ready()
         for n in range(5000):
             connection.write({"type": "ping", "payload": {"n": n}})
