@@ -145,6 +145,8 @@ struct fq_sub {
     struct fq_start *start; /* while its initial value is due; NULL before the
                              * first event of all others */
     fq_shared *shared;      /* the class that is called for it; NULL: none */
+    uint64_t joined_seq;    /* events up to this number it met before it was of
+                             * that class; private to engine/ */
     fq_list sink_node;      /* in sink->subs */
     fq_rcbuf *operation_name;     /* NULL: none */
     fq_sub_filter filter;         /* the events it wants */

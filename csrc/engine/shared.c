@@ -13,7 +13,9 @@
  *
  * Targets are ids. Whoever has ended meanwhile is not found, and whoever is of
  * another class by now (its security context was replaced) is passed by: no
- * byte that was made for one class reaches another.
+ * byte that was made for one class reaches another. It lost those events when
+ * it left, and they stay lost if it comes back before the answer: each job has
+ * the number of its event, each member that of the last one it met elsewhere.
  *
  * Callbacks may end all members and with the last one the class; it is looked
  * up by its id after each, as a subscription is. */
@@ -43,6 +45,7 @@ typedef struct fq_shared_targets {
 typedef struct fq_shared_job {
     fq_list node;    /* in shared->waiting */
     fq_event *event; /* one reference */
+    uint64_t seq;    /* its number */
     shared_targets *targets;
 } shared_job;
 
@@ -226,13 +229,48 @@ fq_shared_leave(fq_engine *engine, fq_shared *shared)
 }
 
 static bool
-has_target(const shared_job *job, fq_sub_id id)
+has_id(const fq_sub_id *ids, size_t n_ids, fq_sub_id id)
 {
-    for (size_t i = 0; i < job->targets->n_ids; i++) {
-        if (job->targets->ids[i] == id)
+    for (size_t i = 0; i < n_ids; i++) {
+        if (ids[i] == id)
             return true;
     }
     return false;
+}
+
+/* The subscription |sub_id|, if event number |seq| is its as a member of the
+ * class |id|; else NULL. */
+static fq_sub *
+find_member(const fq_engine *engine, uint64_t id, uint64_t seq,
+            fq_sub_id sub_id)
+{
+    fq_sub *sub = fq_registry_find(&engine->registry, sub_id);
+    bool is_member = sub != NULL && sub->shared != NULL
+                     && sub->shared->id == id && seq > sub->joined_seq;
+    return is_member ? sub : NULL;
+}
+
+static void
+lose_job(fq_engine *engine, const shared_job *job, fq_sub *sub)
+{
+    if (job->seq > sub->joined_seq
+        && has_id(job->targets->ids, job->targets->n_ids, sub->id))
+        fq_engine_lose(engine, sub);
+}
+
+/* |sub| loses what |old| has not answered it. */
+static void
+lose_unanswered(fq_engine *engine, const fq_shared *old, fq_sub *sub)
+{
+    if (old->called != NULL)
+        lose_job(engine, old->called, sub);
+    FQ_LIST_FOREACH(node, &old->waiting)
+    {
+        lose_job(engine, FQ_CONTAINER_OF(node, shared_job, node), sub);
+    }
+    if (engine->dispatch.event_seq > sub->joined_seq
+        && has_id(old->matched, old->n_matched, sub->id))
+        fq_engine_lose(engine, sub);
 }
 
 fq_status
@@ -248,13 +286,8 @@ fq_shared_rejoin(fq_engine *engine, fq_sub *sub, const fq_binding *binding)
         old->n_members--;
         return FQ_OK;
     }
-    if (old->called != NULL && has_target(old->called, sub->id))
-        fq_engine_lose(engine, sub);
-    FQ_LIST_FOREACH(node, &old->waiting)
-    {
-        if (has_target(FQ_CONTAINER_OF(node, shared_job, node), sub->id))
-            fq_engine_lose(engine, sub);
-    }
+    lose_unanswered(engine, old, sub);
+    sub->joined_seq = sub->since_seq;
     fq_shared_leave(engine, old);
     return FQ_OK;
 }
@@ -315,7 +348,9 @@ static void
 lose_matched(fq_engine *engine, const fq_shared *shared)
 {
     for (size_t i = 0; i < shared->n_matched; i++) {
-        fq_sub *sub = fq_registry_find(&engine->registry, shared->matched[i]);
+        fq_sub *sub = find_member(engine, shared->id,
+                                  engine->dispatch.event_seq,
+                                  shared->matched[i]);
         if (sub != NULL)
             fq_engine_lose(engine, sub);
     }
@@ -334,6 +369,7 @@ new_job(fq_engine *engine, fq_shared *shared, fq_event *event)
     } else {
         fq_list_init(&job->node);
         job->event = fq_event_ref(event);
+        job->seq = engine->dispatch.event_seq;
         job->targets = targets;
     }
     forget_matched(shared);
@@ -363,13 +399,14 @@ shared_pump(fq_engine *engine, fq_shared *shared)
         shared->is_pumping = false;
 }
 
-/* An event is lost for |sub_id| of the class |id|, if it still is of it; where
- * none may be lost, its connection is. */
+/* The event of |job| is lost for |sub_id| of the class |id|, if it still is of
+ * it; where none may be lost, its connection is. */
 static void
-lose_one(fq_engine *engine, uint64_t id, fq_sub_id sub_id)
+lose_one(fq_engine *engine, uint64_t id, const shared_job *job,
+         fq_sub_id sub_id)
 {
-    fq_sub *sub = fq_registry_find(&engine->registry, sub_id);
-    if (sub == NULL || sub->shared == NULL || sub->shared->id != id)
+    fq_sub *sub = find_member(engine, id, job->seq, sub_id);
+    if (sub == NULL)
         return;
     if (sub->overflow == FQ_OVERFLOW_DISCONNECT
         && !sub->sink->ops->overflow(sub->sink, sub))
@@ -392,7 +429,7 @@ drop_oldest(fq_engine *engine, fq_shared *shared)
     shared->n_waiting--;
     shared_job *job = FQ_CONTAINER_OF(node, shared_job, node);
     for (size_t i = 0; i < job->targets->n_ids; i++)
-        lose_one(engine, id, job->targets->ids[i]);
+        lose_one(engine, id, job, job->targets->ids[i]);
     job_free(job);
 }
 
@@ -446,8 +483,8 @@ deliver_all(fq_engine *engine, uint64_t id, const shared_job *job,
     const shared_targets *targets = job->targets;
     fq_rcbuf *key = NULL;
     for (size_t i = 0; i < targets->n_ids; i++) {
-        fq_sub *sub = fq_registry_find(&engine->registry, targets->ids[i]);
-        if (sub == NULL || sub->shared == NULL || sub->shared->id != id)
+        fq_sub *sub = find_member(engine, id, job->seq, targets->ids[i]);
+        if (sub == NULL)
             continue;
         if (now_ns >= sub->security.expires_at_ns) {
             FQ_METRIC_ADD(engine->metrics, security_expired_denied, 1);

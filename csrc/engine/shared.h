@@ -68,8 +68,9 @@ fq_shared_table_fini(fq_shared_table *table);
 fq_status
 fq_shared_join(fq_engine *engine, fq_sub *sub, const fq_binding *binding);
 /* The security context of |sub| is another, and its binding will be |binding|:
- * moves it to the class it is of now, if it is of one. What waits for it in the old one is lost, and told. Errors:
- * FQ_ERR_NOMEM (nothing has changed). */
+ * moves it to the class it is of now, if it is of one. What waits for it in the
+ * old one is lost and told, also if it comes back. Errors: FQ_ERR_NOMEM
+ * (nothing has changed). Cost: O(events in line · subscriptions they match). */
 fq_status
 fq_shared_rejoin(fq_engine *engine, fq_sub *sub, const fq_binding *binding);
 /* One member less; the last one frees the class. Never fails. */

@@ -162,6 +162,69 @@ test_shared_follows_a_new_context(void **state)
 }
 
 static void
+test_shared_gives_nothing_lost_to_who_comes_back(void **state)
+{
+    (void)state;
+    fixture *fx = fixture_start();
+    fq_security_context *one = context_of("u1", "t1", "r");
+    fq_security_context *other = context_of("u1", "t1", "q");
+    fq_sub *a = subscribe_as(fx, "a", QUERY, one);
+    subscribe_as(fx, "b", QUERY, one);
+    fq_gql_errors errors;
+    fq_gql_errors_init(&errors);
+    publish(fx, "{\"id\":1}");
+    publish(fx, "{\"id\":2}");
+    fq_security_context *const turns[] = {other, one, other, one};
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(
+            fq_engine_renew(fx->engine, a, turns[i], 1, 1, &errors), FQ_OK);
+        assert_int_equal(a->n_carried, 2);
+    }
+    publish(fx, "{\"id\":3}");
+    fixture_answer_shared(fx, 1, FQ_ANSWER_VALUE, "{\"id\":10}");
+    fixture_answer_shared(fx, 1, FQ_ANSWER_VALUE, "{\"id\":20}");
+    fixture_answer_shared(fx, 1, FQ_ANSWER_VALUE, "{\"id\":30}");
+    fixture_assert_log(
+        fx,
+        "shared 1 1\nclose 2\nclose 3\n" NEXT("b", 10) "shared 1 2\n" NEXT(
+            "b", 20) "shared 1 3\n" NEXT("b", 30) "next a "
+                                                  "{\"data\":{\"users\":{"
+                                                  "\"id\":30}}} dropped 2\n");
+    fq_engine_check(fx->engine);
+    fq_gql_errors_fini(&errors);
+    fq_security_context_unref(one);
+    fq_security_context_unref(other);
+    fixture_fini(fx);
+}
+
+/* The context is replaced while an event is between two listeners. */
+static void
+test_shared_counts_what_is_lost_within_an_event(void **state)
+{
+    (void)state;
+    fixture *fx = fixture_start();
+    fq_security_context *one = context_of("u1", "t1", "r");
+    fq_security_context *other = context_of("u1", "t1", "q");
+    fq_sub *a = subscribe_as(fx, "a", QUERY, one);
+    subscribe_as(fx, "b", QUERY, one);
+    fq_gql_errors errors;
+    fq_gql_errors_init(&errors);
+    fx->engine->dispatch.slice = 1;
+    publish(fx, "{\"id\":1}");
+    assert_int_equal(fq_engine_renew(fx->engine, a, other, 1, 1, &errors),
+                     FQ_OK);
+    assert_int_equal(a->n_carried, 1);
+    while (fq_engine_run(fx->engine, 1))
+        ;
+    fixture_answer_shared(fx, 1, FQ_ANSWER_VALUE, "{\"id\":10}");
+    fixture_assert_log(fx, "shared 1 1\n" NEXT("b", 10));
+    fq_gql_errors_fini(&errors);
+    fq_security_context_unref(one);
+    fq_security_context_unref(other);
+    fixture_fini(fx);
+}
+
+static void
 test_shared_skips_who_has_left(void **state)
 {
     (void)state;
@@ -305,6 +368,8 @@ main(void)
         FQ_TEST(test_shared_calls_once_in_order),
         FQ_TEST(test_shared_keeps_classes_apart),
         FQ_TEST(test_shared_follows_a_new_context),
+        FQ_TEST(test_shared_gives_nothing_lost_to_who_comes_back),
+        FQ_TEST(test_shared_counts_what_is_lost_within_an_event),
         FQ_TEST(test_shared_skips_who_has_left),
         FQ_TEST(test_shared_survives_its_callbacks),
         FQ_TEST(test_shared_line_is_bounded),
