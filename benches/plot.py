@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 WIDTH, HEIGHT = 720, 400
 #: Left, top, right and bottom of the area of the lines.
-LEFT, TOP, RIGHT, BOTTOM = 80, 50, WIDTH - 30, HEIGHT - 90
+LEFT, TOP, RIGHT, BOTTOM = 80, 50, WIDTH - 50, HEIGHT - 90
 #: Told apart by those who do not see all colours, too (Okabe and Ito).
 COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00"]
 
