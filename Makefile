@@ -4,12 +4,18 @@
 #
 # PYTHON (python3) makes the virtual environment, HOST and PORT are those of
 # `make run`, FRAISEQL_DEBUG=1 builds with assertions, T="args" goes to pytest,
-# D="args" to tests/differential/run.py, FUZZ_SECONDS is for each fuzz target.
+# D="args" to tests/differential/run.py, FUZZ_SECONDS is for each fuzz target,
+# CHAOS_SEED is the first of CHAOS_RUNS seeds, CHAOS_JOBS of which run at a time,
+# over the bus CHAOS_BUS or, by turns, over all.
 
 PYTHON ?= python3
 HOST ?= 127.0.0.1
 PORT ?= 8000
 T ?=
+CHAOS_RUNS ?= 100
+CHAOS_SEED ?= 1
+CHAOS_JOBS ?= 2
+CHAOS_BUS ?=
 SETUPTOOLS := 84.2.1
 
 VENV := .venv
@@ -95,6 +101,13 @@ tests/clients/node_modules/.stamp: tests/clients/package.json tests/clients/pack
 	    cd tests/clients && npm ci --no-audit --no-fund)
 	@touch $@
 
+# PostgreSQL of other major versions than the system's. Their links are made
+# by tests/backends.py, so that no script of a package runs.
+tests/postgres/node_modules/.stamp: tests/postgres/package.json tests/postgres/package-lock.json
+	$(call step,prove: fetching PostgreSQL of other versions,npm-postgres,\
+	    cd tests/postgres && npm ci --ignore-scripts --no-audit --no-fund)
+	@touch $@
+
 # -- tasks ------------------------------------------------------------------
 
 build: system-build build/.stamp-ext $(VENV)/.stamp-package ## the package in .venv, with its extension
@@ -103,20 +116,39 @@ run: system-build build/.stamp-ext $(VENV)/.stamp-run ## serve examples/quicksta
 	@echo 'run: http://$(HOST):$(PORT)/ (Ctrl-C stops it)'
 	@exec $(VENV)/bin/uvicorn --app-dir examples quickstart:app --host $(HOST) --port $(PORT)
 
-test-setup: system-test build/.stamp-ext $(VENV)/.stamp-dev tests/clients/node_modules/.stamp
+graphiql: system-npm $(VENV_BASE) ## put GraphiQL into the package, for graphiql=True
+	@$(PY) csrc/deps/graphiql.py
+
+system-npm:
+	@PYTHON="$(PYTHON)" csrc/deps/system.sh npm
+
+test-setup: system-test graphiql build/.stamp-ext $(VENV)/.stamp-dev tests/clients/node_modules/.stamp
 
 test: test-setup ## set up, then run all tests
 	$(call step,test: compiling the C tests,ctests,\
 	    $(MAKE) -k -C tests/c -j$(JOBS) VARIANT=asan PYTHON=../../$(PY) || true)
 	@exec $(VENV)/bin/pytest $(T)
 
-prove: test-setup ## measure the project's promises at full size
+# The oldest PostgreSQL that is supported and the newest, beside the system's.
+POSTGRES_VERSIONS := 13 18
+
+prove: test-setup prove-postgres ## measure the project's promises at full size
 	@FRAISEQL_PROVE=1 exec $(VENV)/bin/pytest -m prove $(T)
+
+prove-postgres: test-setup tests/postgres/node_modules/.stamp
+	@for version in $(POSTGRES_VERSIONS); do \
+	    echo "prove: PostgreSQL $$version"; \
+	    FRAISEQL_POSTGRES=$$version $(VENV)/bin/pytest $(wildcard tests/integration/test_postgres_*.py) || exit 1; \
+	done
 
 differential: test-setup ## compare 100,000 random cases with graphql-core
 	@exec $(PY) tests/differential/run.py $(D)
 
-fuzz: system-fuzz build/.stamp-deps ## fuzz the GraphQL front end and filters, 10 minutes per target
+chaos: system-test build/.stamp-ext $(VENV)/.stamp-dev ## run instances under random faults, CHAOS_RUNS of them
+	@PYTHONPATH=tests exec $(PY) -m chaos --seed $(CHAOS_SEED) --runs $(CHAOS_RUNS) \
+	    --jobs $(CHAOS_JOBS) $(if $(CHAOS_BUS),--bus $(CHAOS_BUS))
+
+fuzz: system-fuzz build/.stamp-deps ## fuzz GraphQL, filters and protocols, 10 minutes per target
 	@$(MAKE) --no-print-directory -C tests/fuzz -j$(JOBS) run
 
 bench: test-setup ## run the benches
@@ -208,11 +240,12 @@ clean: ## remove what was built, but not .venv and the C libraries
 	    -exec rm -rf {} + 2>/dev/null || true
 
 distclean: clean ## remove everything that a checkout does not have
-	rm -rf build $(VENV) tests/clients/node_modules .hypothesis
+	rm -rf fraiseql_asgi/graphiql/vendor build $(VENV) tests/clients/node_modules \
+	    tests/postgres/node_modules .hypothesis
 
 -include $(STRICT_OBJS:.o=.d)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help system-build system-test system-fuzz deps build run test-setup test prove \
-    differential fuzz bench lint strict format asan clean distclean FORCE
+.PHONY: help system-build system-npm system-test system-fuzz deps graphiql build run test-setup test prove prove-postgres \
+    differential chaos fuzz bench lint strict format asan clean distclean FORCE

@@ -28,9 +28,17 @@ DEBUG = os.environ.get("FRAISEQL_DEBUG") == "1"
 SANITIZE = os.environ.get("FRAISEQL_SANITIZE", "")
 DEPS = "deps-tsan" if SANITIZE == "thread" else "deps"
 
-#: pkg-config name -> the library's name in csrc/deps/sources.py.  A library
-#: is listed from the day the code uses it.
-LIBRARIES = {"libuv": "libuv", "yyjson": "yyjson"}
+#: pkg-config name -> the library's name in csrc/deps/sources.py, None where it
+#: always comes from the system.  A library is listed from the day the code
+#: uses it.
+LIBRARIES = {
+    "libuv": "libuv",
+    "yyjson": "yyjson",
+    "hiredis_ssl": "hiredis",
+    "hiredis": "hiredis",
+    "openssl": None,
+    "libpq": None,
+}
 
 
 def compile_flags() -> list[str]:
@@ -79,7 +87,7 @@ def build_libraries() -> None:
     """Build what the system lacks; takes no time when nothing changed."""
     script = [sys.executable, str(ROOT / "csrc" / "deps" / "build.py")]
     variant = "tsan" if SANITIZE == "thread" else "plain"
-    names = LIBRARIES.values() if variant == "tsan" else ()
+    names = filter(None, LIBRARIES.values()) if variant == "tsan" else ()
     if subprocess.call([*script, "--variant", variant, *names]) != 0:
         raise SystemExit("setup.py: the C libraries could not be built, see above")
 

@@ -28,6 +28,8 @@ fq_status_str(fq_status status)
         return "closed";
     case FQ_ERR_FORBIDDEN:
         return "forbidden by a policy";
+    case FQ_ERR_LOST:
+        return "lost";
     case FQ_ERR_SYSTEM:
         return "refused by the operating system";
     case FQ_ERR_FATAL:

@@ -17,6 +17,7 @@ typedef enum fq_status {
     FQ_ERR_CLOSED = -9,    /* the object was closed, or its process forked */
     FQ_ERR_SYSTEM = -10,   /* the operating system refused; errno in message */
     FQ_ERR_FORBIDDEN = -11, /* a security policy says no */
+    FQ_ERR_LOST = -12,      /* what is asked for has been let go */
     /* At or below this an object accepts only its free function. */
     FQ_ERR_FATAL = -100,
     FQ_ERR_NOMEM = -101,

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Checks that the system has what a build (`build`), the tests (`test`) or the
-# fuzz targets (`fuzz`), which both include `build`, need from outside Python,
-# and installs what is missing with
+# Checks that the system has what a build (`build`), GraphiQL (`npm`), the tests
+# (`test`) or the fuzz targets (`fuzz`), which all include `build`, need from
+# outside Python, and installs what is missing with
 # apt-get, as root or through sudo. It looks for the thing itself, not for a
 # package: a compiler or a node that came from elsewhere is as good. Silent and
 # quick when nothing is missing.
@@ -11,9 +11,9 @@ set -eu
 want=${1:-build}
 python=${PYTHON:-python3}
 case $want in
-build | test | fuzz) ;;
+build | npm | test | fuzz) ;;
 *)
-    echo "usage: $0 [build|test|fuzz]" >&2
+    echo "usage: $0 [build|npm|test|fuzz]" >&2
     exit 2
     ;;
 esac
@@ -45,6 +45,15 @@ node_is_new_enough() {
         node -e 'process.exit(parseInt(process.versions.node) >= 18 ? 0 : 1)'
 }
 
+has_pgbouncer() {
+    have pgbouncer || [ -x /usr/sbin/pgbouncer ]
+}
+
+# Debian puts initdb where PATH does not look.
+has_postgres() {
+    have initdb || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1
+}
+
 has_chromium() {
     have chromium || have chromium-browser || have google-chrome
 }
@@ -71,6 +80,9 @@ missing() {
     knows openssl || echo libssl-dev
     python_has_venv || echo python3-venv
     python_has_headers || echo python3-dev
+    if [ "$want" = npm ] || [ "$want" = test ]; then
+        have npm || echo npm
+    fi
     if [ "$want" = test ]; then
         compiles '#include <setjmp.h>
 #include <stdarg.h>
@@ -78,9 +90,12 @@ missing() {
 #include <stdint.h>
 #include <cmocka.h>' || echo libcmocka-dev
         have node || echo nodejs
-        have npm || echo npm
+        have curl || echo curl
         has_chromium || echo chromium
+        has_postgres || echo postgresql
+        has_pgbouncer || echo pgbouncer
         have cppcheck || echo cppcheck
+        have redis-server && have redis-cli || echo redis-server
     fi
     if [ "$want" = fuzz ]; then
         has_libfuzzer || echo clang-14 libclang-rt-14-dev

@@ -23,8 +23,9 @@
 typedef enum fq_json_mode {
     /* Data we were given: a lone surrogate escape is an error. */
     FQ_JSON_STRICT,
-    /* A client's message: lone surrogate escapes are kept (as WTF-8 inside
-     * the tree) and leave again as escapes. */
+    /* A client's message, and what an application answers it: lone surrogate
+     * escapes are kept (as WTF-8 inside the tree) and leave again as
+     * escapes. */
     FQ_JSON_LONE_SURROGATES,
 } fq_json_mode;
 
