@@ -3,12 +3,20 @@
  * and freed on the reactor; the bus fills in the id. */
 #include "bus/event.h"
 
-#include <stdbool.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/check.h"
 #include "json/reader.h"
 #include "json/utf8.h"
+
+bool
+fq_event_is_reserved(fq_str channel)
+{
+    const size_t len = sizeof(FQ_EVENT_RESERVED) - 1;
+    return channel.len >= len
+           && memcmp(channel.ptr, FQ_EVENT_RESERVED, len) == 0;
+}
 
 /* Refuses a |name| no bus could carry; |what| names it to the user. */
 static fq_status
@@ -51,6 +59,8 @@ event_free(fq_event *event)
     fq_rcbuf_unref(event->tenant_id);
     fq_rcbuf_unref(event->boundary);
     fq_rcbuf_unref(event->meta);
+    fq_rcbuf_unref(event->span);
+    fq_rcbuf_unref(event->position);
     if (event->doc != NULL)
         fq_json_free(event->doc);
     fq_free(event);
@@ -71,6 +81,7 @@ fq_event_new(fq_str channel, fq_str event_type, fq_str data,
         goto nomem;
     event->n_refs = 1;
     event->created_at_ns = created_at_ns;
+    event->is_reserved = fq_event_is_reserved(channel);
     status = fq_json_read(data, FQ_JSON_STRICT, &event->doc, error);
     if (status != FQ_OK)
         goto fail;
@@ -143,7 +154,7 @@ fq_event_label(fq_event *event, fq_str tenant_id, fq_str boundary, fq_str meta,
 fq_event *
 fq_event_ref(fq_event *event)
 {
-    FQ_CHECK(event->n_refs > 0 && event->n_refs < UINT32_MAX);
+    FQ_CHECK(event->n_refs + event->n_kept > 0 && event->n_refs < UINT32_MAX);
     event->n_refs++;
     return event;
 }
@@ -154,7 +165,44 @@ fq_event_unref(fq_event *event)
     FQ_CHECK(event->n_refs > 0);
     if (--event->n_refs > 0)
         return;
-    if (event->done_cb != NULL)
-        event->done_cb(event, event->done_arg);
-    event_free(event);
+    void (*done_cb)(fq_event *event, void *arg) = event->done_cb;
+    event->done_cb = NULL;
+    /* The callback may make a history drop it. */
+    event->n_kept++;
+    if (done_cb != NULL)
+        done_cb(event, event->done_arg);
+    fq_event_unkeep(event);
+}
+
+void
+fq_event_keep(fq_event *event)
+{
+    FQ_CHECK(event->n_refs > 0);
+    event->n_kept++;
+}
+
+void
+fq_event_unkeep(fq_event *event)
+{
+    FQ_CHECK(event->n_kept > 0);
+    if (--event->n_kept == 0 && event->n_refs == 0)
+        event_free(event);
+}
+
+static size_t
+rcbuf_n_bytes(const fq_rcbuf *rcbuf)
+{
+    return rcbuf != NULL ? sizeof(*rcbuf) + rcbuf->len + 1 : 0;
+}
+
+size_t
+fq_event_n_bytes(const fq_event *event)
+{
+    /* The reader keeps a copy of the text and a value for each of its own. */
+    size_t n_doc = yyjson_doc_get_val_count(event->doc) * sizeof(yyjson_val)
+                   + yyjson_doc_get_read_size(event->doc);
+    return sizeof(*event) + n_doc + rcbuf_n_bytes(event->channel)
+           + rcbuf_n_bytes(event->event_type) + rcbuf_n_bytes(event->data)
+           + rcbuf_n_bytes(event->tenant_id) + rcbuf_n_bytes(event->boundary)
+           + rcbuf_n_bytes(event->meta);
 }

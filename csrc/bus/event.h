@@ -5,6 +5,7 @@
 #ifndef FQ_BUS_EVENT_H
 #define FQ_BUS_EVENT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <yyjson.h>
@@ -20,11 +21,19 @@
 #define FQ_EVENT_NAME_MAX 1024
 /* The largest meta: some headers that travel along, not another payload. */
 #define FQ_EVENT_META_MAX (64 * 1024)
+/* Channels whose names begin so are for what instances say to each other, not
+ * for events: nobody subscribes to them, and no publisher is let through. */
+#define FQ_EVENT_RESERVED "$fraiseql:"
+/* The one there is, see reactor/control.h. */
+#define FQ_EVENT_CONTROL FQ_EVENT_RESERVED "control"
+
+struct fq_bus;
 
 typedef struct fq_event fq_event;
 
 struct fq_event {
     uint32_t n_refs;
+    uint32_t n_kept;          /* of histories, see fq_event_keep() */
     char id[FQ_EVENT_ID_MAX]; /* given by the bus; empty until then */
     fq_rcbuf *channel;
     fq_rcbuf *event_type;
@@ -33,13 +42,23 @@ struct fq_event {
     fq_rcbuf *tenant_id;    /* whose it is; NULL: not said; never empty */
     fq_rcbuf *boundary;     /* the subgraph that owns it; likewise */
     fq_rcbuf *meta;         /* the JSON text of an object; NULL: none */
+    bool is_reserved;       /* its channel is: it is no event for anybody */
     uint64_t created_at_ns; /* wall clock, since 1970 */
-    /* Called once, on the thread that drops the last reference, before the
-     * event is freed: every engine has dispatched it and every resolver it
-     * called has answered. May be NULL. */
+    uint64_t offset;        /* its number, where the bus gives them one */
+    fq_rcbuf *span;         /* what the bus has to say of where it is besides
+                             * the offset, shared with others; or NULL */
+    struct fq_bus *bus;     /* that has delivered it; NULL until then */
+    fq_rcbuf *position;     /* see fq_bus_position_of(); NULL: nobody asked */
+    /* Called once, on the thread that drops the last reference, while the
+     * event is still there: every engine has dispatched it and every resolver
+     * it called has answered. May be NULL. */
     void (*done_cb)(fq_event *event, void *arg);
     void *done_arg;
 };
+
+/* Whether |channel| is not for events. */
+bool
+fq_event_is_reserved(fq_str channel);
 
 /* Makes an event with one reference. |data| is the text of a JSON object.
  * Errors: FQ_ERR_SYNTAX or FQ_ERR_INVALID (no object; a name empty or over
@@ -62,5 +81,18 @@ fq_event *
 fq_event_ref(fq_event *event);
 void
 fq_event_unref(fq_event *event);
+
+/* A history keeps |event|, and does so no longer: it stays while somebody does
+ * either, but nobody who waits for its last reference waits for a history. One
+ * that is only kept may be referred to again. */
+void
+fq_event_keep(fq_event *event);
+void
+fq_event_unkeep(fq_event *event);
+
+/* Bytes held for |event|, its parsed data included, its position not; always
+ * the same. */
+size_t
+fq_event_n_bytes(const fq_event *event);
 
 #endif
