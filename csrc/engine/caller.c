@@ -1,11 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* One call in flight per subscription. Thread: reactor.
+/* Calls, and what waits for them. Thread: reactor.
  *
- * A subscription is calling (its answer is awaited) or not. Events that come
- * while it is calling wait in |pending|; an answer is delivered, then the
- * oldest of them is called for. A source has no events: it is called again
- * after each answer, unless its queue is full; then it is stalled until the
- * owner says there is room.
+ * A subscription is calling (answers are awaited) or not. Events that come
+ * while it is calling wait in |pending|; an answer is delivered, and after the
+ * last one that is awaited the oldest of them is called for. A source has no
+ * events: it is called again after each answer, unless its queue is full; then
+ * it is stalled until the owner says there is room.
+ *
+ * A call crosses to another thread and its answer comes back, which takes
+ * longer than most resolvers do. So where the last answers came soon, up to
+ * FQ_CALLS_MAX of the events that wait are called for at once, and are
+ * resolved there one after the other. What waits is what may be dropped,
+ * conflated and judged again; so a resolver that takes its time has one call
+ * out, and so has a subscription that conflates.
  *
  * An answer may come from within the call, even before ops->call returns, and
  * would then make the next call, and so on: as deep as there are events. So
@@ -27,18 +34,26 @@
 #include "base/check.h"
 #include "engine/conflate_key.h"
 #include "engine/dispatch.h"
+#include "engine/gap.h"
 #include "engine/internal.h"
 #include "engine/payload.h"
 #include "engine/renewal.h"
 
+/* Answers that came within this time, counted from the first of their calls,
+ * came soon: what may be ahead then delays nobody much. */
+#define QUICK_NS (2 * UINT64_C(1000000))
+
+/* Makes a call for |event|, which |sub| holds, or for what has none. */
 static void
-caller_call(fq_engine *engine, fq_sub *sub)
+caller_call(fq_engine *engine, fq_sub *sub, fq_event *event, uint64_t now_ns)
 {
-    FQ_CHECK(!sub->is_calling);
-    sub->is_calling = true;
-    sub->is_stalled = false;
+    FQ_CHECK(sub->n_calls < FQ_CALLS_MAX);
+    if (sub->n_calls++ == 0)
+        sub->called_at_ns = now_ns;
+    if (sub->replay == NULL)
+        sub->is_stalled = false;
     FQ_METRIC_ADD(engine->metrics, resolver_calls, 1);
-    sub->sink->ops->call(sub->sink, sub, sub->called_for);
+    sub->sink->ops->call(sub->sink, sub, event);
 }
 
 /* ── what waits ── */
@@ -104,6 +119,7 @@ caller_drop_oldest(fq_engine *engine, fq_sub *sub)
     fq_event *oldest = caller_take_waiting(sub);
     if (oldest == NULL)
         return;
+    fq_gap_note_waiting(sub);
     fq_engine_lose(engine, sub);
     FQ_METRIC_ADD(engine->metrics, dropped_oldest, 1);
     fq_event_unref(oldest);
@@ -132,33 +148,54 @@ caller_take_allowed(fq_engine *engine, fq_sub **psub, uint64_t now_ns)
         fq_event *event = caller_take_waiting(*psub);
         if (event == NULL || caller_may_have(engine, *psub, event, now_ns))
             return event;
+        fq_gap_note_waiting(*psub);
         fq_event_unref(event);
         *psub = fq_registry_find(&engine->registry, id);
     }
     return NULL;
 }
 
-/* True when a call is to be made now. *psub is NULL afterwards if the
- * subscription has ended. */
+/* Makes |event| (one reference, given away) the next that |sub| awaits an
+ * answer for; false: it is lost for want of memory. */
 static bool
-caller_is_due(fq_engine *engine, fq_sub **psub, uint64_t now_ns)
+caller_hold(fq_engine *engine, fq_sub *sub, fq_event *event)
 {
-    fq_sub *sub = *psub;
-    if (sub->is_calling)
-        return false;
-    if (sub->is_outdated) {
-        sub->is_outdated = false;
+    if (sub->n_calls == 0) {
+        sub->called_for = event;
         return true;
     }
-    if (sub->kind != FQ_FIELD_SOURCE) {
+    bool is_held = fq_event_fifo_push(&sub->ahead, event) == FQ_OK;
+    if (!is_held) {
+        fq_gap_note_waiting(sub);
+        fq_engine_lose(engine, sub);
+    }
+    fq_event_unref(event);
+    return is_held;
+}
+
+/* True when a call is to be made now, for *pevent or, where that is NULL, for
+ * what has no event. *psub is NULL afterwards if the subscription has ended. */
+static bool
+caller_is_due(fq_engine *engine, fq_sub **psub, uint64_t now_ns,
+              fq_event **pevent)
+{
+    fq_sub *sub = *psub;
+    *pevent = NULL;
+    if (sub->kind != FQ_FIELD_SOURCE && sub->n_outdated == 0) {
         fq_event *event = caller_take_allowed(engine, psub, now_ns);
-        if (event == NULL)
+        if (event == NULL || !caller_hold(engine, *psub, event))
             return false;
-        (*psub)->called_for = event;
+        *pevent = event;
+        return true;
+    }
+    if (sub->n_calls > 0)
+        return false;
+    if (sub->n_outdated > 0) {
+        sub->n_outdated = 0;
         return true;
     }
     fq_sub_id id = sub->id;
-    bool has_room = sub->sink->ops->has_room(sub->sink, sub);
+    bool has_room = sub->sink->ops->has_room(sub->sink, sub, 1, 0);
     *psub = sub = fq_registry_find(&engine->registry, id);
     if (sub == NULL)
         return false;
@@ -173,11 +210,17 @@ caller_pump(fq_engine *engine, fq_sub *sub, bool is_due, uint64_t now_ns)
 {
     if (sub->is_pumping)
         return;
+    bool goes_ahead = sub->n_calls == 0 && sub->is_quick
+                      && sub->kind == FQ_FIELD_RESOLVER && sub->start == NULL
+                      && sub->conflate_path == NULL;
+    uint8_t max = goes_ahead ? FQ_CALLS_MAX : 1;
     sub->is_pumping = true;
     fq_sub_id id = sub->id;
-    while (sub != NULL && (is_due || caller_is_due(engine, &sub, now_ns))) {
+    fq_event *event = sub->called_for;
+    while (sub != NULL && sub->n_calls < max
+           && (is_due || caller_is_due(engine, &sub, now_ns, &event))) {
         is_due = false;
-        caller_call(engine, sub);
+        caller_call(engine, sub, event, now_ns);
         sub = fq_registry_find(&engine->registry, id);
     }
     if (sub != NULL)
@@ -238,9 +281,10 @@ caller_wait(fq_engine *engine, fq_sub *sub, fq_event *event)
 void
 fq_caller_event(fq_engine *engine, fq_sub *sub, fq_event *event)
 {
-    bool is_free = !sub->is_calling && !sub->is_pumping
+    bool is_free = sub->n_calls == 0 && !sub->is_pumping
                    && sub->pending.n_items == 0;
     if (is_free) {
+        sub->pending.is_ahead = false;
         sub->called_for = fq_event_ref(event);
         caller_pump(engine, sub, true, 0);
         return;
@@ -267,7 +311,7 @@ fq_caller_start(fq_engine *engine, fq_sub *sub)
 /* Delivers an answer, to |event| or NULL, that has something to deliver: a
  * value is what |returns| says. May end |sub|. */
 static void
-caller_deliver(fq_engine *engine, fq_sub *sub, const fq_event *event,
+caller_deliver(fq_engine *engine, fq_sub *sub, fq_event *event,
                fq_returns returns, fq_answer_kind kind, fq_str text)
 {
     bool is_lost;
@@ -277,6 +321,11 @@ caller_deliver(fq_engine *engine, fq_sub *sub, const fq_event *event,
         fq_engine_lose(engine, sub);
     if (payload == NULL)
         return;
+    /* One that is ahead of others that wait would cover them, too. */
+    if (event != NULL && !sub->pending.is_ahead)
+        fq_engine_set_position(sub, event);
+    else if (event == NULL && sub->start != NULL)
+        fq_start_set_position(sub);
     if (sub->conflate_path != NULL && event != NULL) {
         fq_rcbuf_unref(sub->next_key);
         /* Without memory for a key it is not conflated, that is all. */
@@ -290,12 +339,13 @@ caller_deliver(fq_engine *engine, fq_sub *sub, const fq_event *event,
 
 /* The same, if the context of |sub| may have it. */
 static void
-caller_take_answer(fq_engine *engine, fq_sub *sub, const fq_event *event,
+caller_take_answer(fq_engine *engine, fq_sub *sub, fq_event *event,
                    fq_returns returns, fq_answer_kind kind, fq_str text,
                    uint64_t now_ns)
 {
-    bool is_outdated = sub->is_outdated;
-    sub->is_outdated = false;
+    bool is_outdated = sub->n_outdated > 0;
+    if (is_outdated)
+        sub->n_outdated--;
     if (now_ns >= sub->security.expires_at_ns) {
         FQ_METRIC_ADD(engine->metrics, security_expired_denied, 1);
         return;
@@ -320,16 +370,46 @@ caller_end(fq_engine *engine, fq_sub *sub, fq_end_reason reason)
         fq_engine_unsubscribe(engine, sub, reason);
 }
 
+/* The newest call could not be made. Its answer would come before others', so
+ * there is none. */
+static void
+caller_fail_ahead(fq_engine *engine, fq_sub *sub)
+{
+    fq_event *event = fq_event_fifo_take_newest(&sub->ahead);
+    fq_gap_note_newest(sub);
+    sub->n_calls--;
+    fq_engine_lose(engine, sub);
+    fq_event_unref(event);
+}
+
+/* Takes the event that the next answer is to; NULL: it is to none. */
+static fq_event *
+caller_take_called(fq_sub *sub, uint64_t now_ns)
+{
+    fq_event *event = sub->called_for;
+    sub->called_for = fq_event_fifo_take(&sub->ahead);
+    sub->n_calls--;
+    if (sub->n_calls == 0)
+        sub->is_quick = sub->called_at_ns != 0
+                        && now_ns < sub->called_at_ns + QUICK_NS;
+    return event;
+}
+
 void
 fq_caller_answer(fq_engine *engine, fq_sub_id id, fq_answer_kind kind,
                  fq_str text, uint64_t now_ns)
 {
     fq_sub *sub = fq_registry_find(&engine->registry, id);
-    if (sub == NULL || !sub->is_calling)
+    if (sub == NULL || sub->n_calls == 0)
         return;
-    fq_event *event = sub->called_for;
-    sub->called_for = NULL;
-    sub->is_calling = false;
+    if (sub->is_pumping && sub->n_calls > 1) {
+        caller_fail_ahead(engine, sub);
+        return;
+    }
+    sub = fq_gap_tell_due(engine, sub);
+    if (sub == NULL)
+        return;
+    fq_event *event = caller_take_called(sub, now_ns);
     bool is_initial = sub->start != NULL && event == NULL;
     if (sub->kind == FQ_FIELD_SOURCE) {
         sub->last_event_at_ns = now_ns;
@@ -337,7 +417,7 @@ fq_caller_answer(fq_engine *engine, fq_sub_id id, fq_answer_kind kind,
         if (kind == FQ_ANSWER_ERROR)
             kind = FQ_ANSWER_FAIL;
     }
-    if (is_initial && sub->is_outdated) {
+    if (is_initial && sub->n_outdated > 0) {
         caller_pump(engine, sub, false, now_ns);
         return;
     }
@@ -348,11 +428,17 @@ fq_caller_answer(fq_engine *engine, fq_sub_id id, fq_answer_kind kind,
     sub = fq_registry_find(&engine->registry, id);
     if (sub != NULL && is_initial)
         sub = fq_start_finish(engine, sub, now_ns);
+    if (sub != NULL)
+        fq_gap_note_answer(sub);
+    sub = fq_gap_tell_due(engine, sub);
     if (sub != NULL && (kind == FQ_ANSWER_END || kind == FQ_ANSWER_FAIL))
         caller_end(engine, sub,
                    kind == FQ_ANSWER_END ? FQ_END_SOURCE : FQ_END_ERROR);
     else if (sub != NULL)
         caller_pump(engine, sub, false, now_ns);
+    sub = fq_gap_tell_due(engine, fq_registry_find(&engine->registry, id));
+    if (sub != NULL)
+        fq_replay_note_answer(engine, sub);
     if (event != NULL)
         fq_event_unref(event);
 }
@@ -370,18 +456,24 @@ fq_caller_check(const fq_sub *sub)
 {
 #ifndef NDEBUG
     FQ_CHECK(!sub->is_pumping);
-    FQ_CHECK(sub->kind != FQ_FIELD_EVENT || !sub->is_calling
-             || sub->start != NULL);
-    FQ_CHECK(sub->start == NULL || sub->is_calling);
+    bool is_calling = sub->n_calls > 0;
+    FQ_CHECK(sub->kind != FQ_FIELD_EVENT || !is_calling || sub->start != NULL);
+    FQ_CHECK(sub->start == NULL || sub->n_calls == 1);
     FQ_CHECK(sub->kind == FQ_FIELD_RESOLVER || sub->called_for == NULL);
-    FQ_CHECK(sub->kind == FQ_FIELD_SOURCE || !sub->is_stalled);
-    FQ_CHECK(!(sub->is_calling && sub->is_stalled));
-    FQ_CHECK(!sub->is_outdated || sub->is_calling);
+    FQ_CHECK(sub->kind == FQ_FIELD_SOURCE || !sub->is_stalled
+             || sub->replay != NULL);
+    FQ_CHECK(!(is_calling && sub->is_stalled) || sub->replay != NULL);
+    FQ_CHECK(sub->n_outdated <= sub->n_calls);
+    FQ_CHECK(!sub->is_gap_due);
+    FQ_CHECK(sub->shared != NULL
+             || sub->gap_left <= sub->n_calls + sub->pending.n_items);
     FQ_CHECK(sub->kind != FQ_FIELD_RESOLVER || sub->start != NULL
-             || sub->is_calling == (sub->called_for != NULL));
-    FQ_CHECK(sub->pending.n_items == 0 || sub->is_calling);
-    FQ_CHECK(sub->kind != FQ_FIELD_SOURCE || sub->is_calling
-             || sub->is_stalled);
+             || is_calling == (sub->called_for != NULL));
+    FQ_CHECK(sub->called_for == NULL
+             || sub->n_calls == 1 + sub->ahead.n_items);
+    FQ_CHECK(sub->called_for != NULL || sub->ahead.n_items == 0);
+    FQ_CHECK(sub->pending.n_items == 0 || is_calling);
+    FQ_CHECK(sub->kind != FQ_FIELD_SOURCE || is_calling || sub->is_stalled);
 #else
     (void)sub;
 #endif

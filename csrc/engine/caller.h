@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Calls to resolvers and sources, which live elsewhere and answer later: one
- * at a time per subscription, so that answers come in the order of events.
+/* Calls to resolvers and sources, which live elsewhere and answer later, in
+ * the order of events.
  * Thread: reactor. */
 #ifndef FQ_ENGINE_CALLER_H
 #define FQ_ENGINE_CALLER_H

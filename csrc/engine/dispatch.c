@@ -160,12 +160,16 @@ fq_dispatch_key(fq_engine *engine, fq_rcbuf *path, const fq_event *event)
     return dispatch->key;
 }
 
-/* Says what the delivery of the current event to |sub| conflates by. */
+/* Says what the delivery of the current event to |sub| conflates by, and what
+ * its position is. */
 static void
-dispatch_set_key(fq_engine *engine, fq_sub *sub)
+dispatch_mark(fq_engine *engine, fq_sub *sub)
 {
-    fq_rcbuf *key = fq_dispatch_key(engine, sub->conflate_path,
-                                    engine->dispatch.event);
+    fq_event *event = engine->dispatch.event;
+    fq_engine_set_position(sub, event);
+    if (sub->conflate_path == NULL)
+        return;
+    fq_rcbuf *key = fq_dispatch_key(engine, sub->conflate_path, event);
     fq_rcbuf_unref(sub->next_key);
     sub->next_key = key != NULL ? fq_rcbuf_ref(key) : NULL;
 }
@@ -200,8 +204,8 @@ dispatch_match(fq_engine *engine, fq_sub *sub, uint64_t now_ns)
         fq_engine_lose(engine, sub);
         return;
     }
-    if (sub->conflate_path != NULL)
-        dispatch_set_key(engine, sub);
+    if (sub->is_marked)
+        dispatch_mark(engine, sub);
     fq_engine_deliver(engine, sub, payload);
 }
 
@@ -249,10 +253,48 @@ fq_dispatch_fini(fq_engine *engine)
     dispatch->variants = NULL;
 }
 
-/* There is no memory to queue |event|: whoever would have got it, counts. */
+bool
+fq_dispatch_is_idle(const fq_dispatch *dispatch)
+{
+    return !dispatch->is_running && fq_dispatch_n_waiting(dispatch) == 0;
+}
+
+void
+fq_dispatch_open(fq_engine *engine, fq_event *event)
+{
+    fq_dispatch *dispatch = &engine->dispatch;
+    FQ_CHECK(fq_dispatch_is_idle(dispatch));
+    dispatch->is_running = true;
+    dispatch->event = fq_event_ref(event);
+    dispatch->event_seq = ++dispatch->accepted_seq;
+    fq_security_read_event(engine->policy, event, &dispatch->facts);
+}
+
+void
+fq_dispatch_meet(fq_engine *engine, fq_sub *sub, uint64_t now_ns)
+{
+    fq_dispatch *dispatch = &engine->dispatch;
+    if (!is_for(engine, sub, dispatch->event, &dispatch->facts, now_ns)
+        || !fq_event_rate_allows(engine, sub, now_ns))
+        return;
+    FQ_METRIC_ADD(engine->metrics, events_matched, 1);
+    FQ_METRIC_ADD(engine->metrics, events_replayed, 1);
+    dispatch_match(engine, sub, now_ns);
+}
+
+void
+fq_dispatch_close(fq_engine *engine)
+{
+    dispatch_end(engine);
+    engine->dispatch.is_running = false;
+}
+
+/* There is no memory to queue |event|: whoever would have got it, counts, but
+ * for those who get it from the history. */
 static void
 dispatch_lose(fq_engine *engine, fq_event *event, uint64_t now_ns)
 {
+    fq_replay_note_lost(engine);
     fq_event_security facts;
     fq_security_read_event(engine->policy, event, &facts);
     fq_predicate_cursor cursor;
@@ -260,7 +302,7 @@ dispatch_lose(fq_engine *engine, fq_event *event, uint64_t now_ns)
     fq_predicate_cursor_open(&cursor, &engine->predicates, event);
     fq_sub *sub;
     while ((sub = fq_predicate_cursor_next(&cursor)) != NULL) {
-        if (!is_for(engine, sub, event, &facts, now_ns))
+        if (sub->replay != NULL || !is_for(engine, sub, event, &facts, now_ns))
             continue;
         FQ_METRIC_ADD(engine->metrics, events_matched, 1);
         fq_engine_lose(engine, sub);

@@ -46,6 +46,21 @@ fq_dispatch_accept(struct fq_engine *engine, fq_event *event, uint64_t now_ns);
 bool
 fq_dispatch_run(struct fq_engine *engine, uint64_t now_ns);
 
+/* Nothing is being dispatched, and no event waits for it. */
+bool
+fq_dispatch_is_idle(const fq_dispatch *dispatch);
+
+/* One event of the history, between open and close, both only while idle: it
+ * is dispatched like one that was accepted just now, but to those alone whom
+ * |meet| names, if it is for them. Meeting may end any subscription. */
+void
+fq_dispatch_open(struct fq_engine *engine, fq_event *event);
+void
+fq_dispatch_meet(struct fq_engine *engine, struct fq_sub *sub,
+                 uint64_t now_ns);
+void
+fq_dispatch_close(struct fq_engine *engine);
+
 /* What |event|, which is being dispatched, conflates by under |path|; borrowed
  * until the next call. NULL: it has no such value, or there is no memory. Made
  * once for all subscriptions of a field. */

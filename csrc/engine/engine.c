@@ -33,6 +33,7 @@ fq_engine_new(const fq_engine_limits *limits, fq_metrics *metrics,
     fq_predicate_index_init(&engine->predicates);
     fq_buf_init(&engine->scratch);
     fq_shared_table_init(&engine->shared);
+    fq_replay_table_init(&engine->replays);
     fq_status status = fq_dispatch_init(&engine->dispatch);
     if (status == FQ_OK)
         status = fq_plan_cache_new(limits->max_plans, limits->max_plan_bytes,
@@ -62,6 +63,8 @@ fq_engine_free(fq_engine *engine)
         return;
     fq_dispatch_fini(engine);
     fq_shared_table_fini(&engine->shared);
+    fq_replay_table_fini(&engine->replays);
+    fq_rcbuf_unref(engine->gap);
     fq_buf_fini(&engine->scratch);
     fq_predicate_index_fini(&engine->predicates);
     fq_registry_fini(&engine->registry);
@@ -171,9 +174,29 @@ fq_engine_answer_shared(fq_engine *engine, uint64_t id, fq_answer_kind kind,
 }
 
 void
+fq_engine_set_bus(fq_engine *engine, fq_bus *bus, void (*wake)(void *ctx),
+                  void *ctx)
+{
+    FQ_CHECK(engine->registry.n_subs == 0);
+    engine->replays.bus = bus;
+    engine->replays.wake = wake;
+    engine->replays.ctx = ctx;
+}
+
+bool
+fq_engine_replay(fq_engine *engine, uint64_t now_ns)
+{
+    return fq_replay_run(engine, now_ns);
+}
+
+void
 fq_engine_resume(fq_engine *engine, fq_sub_id id)
 {
-    fq_caller_resume(engine, id);
+    fq_sub *sub = fq_registry_find(&engine->registry, id);
+    if (sub != NULL && sub->replay != NULL)
+        fq_replay_resume(engine, sub);
+    else
+        fq_caller_resume(engine, id);
 }
 
 fq_user_table *
@@ -220,7 +243,8 @@ engine_check_sub(const fq_engine *engine, const fq_sub *sub)
     FQ_CHECK(fq_registry_find(&engine->registry, sub->id) == sub);
     FQ_CHECK(sub->conflate_path == NULL
              || sub->overflow == FQ_OVERFLOW_CONFLATE);
-    FQ_CHECK(sub->since_seq <= engine->dispatch.accepted_seq);
+    FQ_CHECK(sub->replay != NULL
+             || sub->since_seq <= engine->dispatch.accepted_seq);
     FQ_CHECK(sub->binding.variant != NULL);
     FQ_CHECK(!fq_list_is_empty(&sub->sink_node));
     for (size_t i = 0; i < sub->n_listeners; i++) {
@@ -229,6 +253,7 @@ engine_check_sub(const fq_engine *engine, const fq_sub *sub)
     }
     fq_caller_check(sub);
     fq_shared_check(engine, sub);
+    fq_replay_check(engine, sub);
 }
 #endif
 

@@ -16,7 +16,7 @@
 #include "base/rcbuf.h"
 #include "base/status.h"
 #include "base/str.h"
-#include "bus/event.h"
+#include "bus/bus.h"
 #include "engine/event_fifo.h"
 #include "engine/field.h"
 #include "engine/metrics.h"
@@ -33,6 +33,7 @@ typedef struct fq_engine fq_engine;
 typedef struct fq_sub fq_sub;
 typedef struct fq_sink fq_sink;
 typedef struct fq_shared fq_shared;
+struct fq_replay;
 
 /* Names a subscription across the door: slot and generation, never used a
  * second time by the same engine. 0 names none. */
@@ -59,36 +60,45 @@ typedef struct fq_engine_limits {
     size_t max_subs_per_user;     /* of clients; 0: no maximum */
 } fq_engine_limits;
 
+/* Calls that may be out for one subscription; see caller.c. */
+#define FQ_CALLS_MAX 16
+
 /* What a subscription's owner is asked to do. Every callback may end this or
  * other subscriptions, free their sinks, start subscriptions, answer calls
  * and dispatch events (which then wait their turn); none may free the
  * engine. */
 typedef struct fq_sink_ops {
     /* Queue a `next` for |sub|: |payload| (borrowed) is without its closing
-     * brace; sub->n_carried is to be told with it. The sink counts deliveries
-     * and what its queue drops. */
+     * brace; sub->n_carried and sub->next_position are to be told with it. The
+     * sink counts deliveries and what its queue drops. */
     void (*next)(fq_sink *sink, fq_sub *sub, fq_rcbuf *payload);
     /* Ask for the value of |event| (a resolver), for the initial value (|event|
      * NULL, sub->start not) or for the source's next value (both NULL).
-     * Answered once by fq_engine_answer with the id of |sub|, now or later; the
-     * next call comes after the answer. */
+     * Answered once by fq_engine_answer with the id of |sub|, now or later. Up
+     * to FQ_CALLS_MAX may be out for events; answers come in their order, and
+     * where another is awaited none comes from within the call but a failure
+     * to make it. */
     void (*call)(fq_sink *sink, fq_sub *sub, fq_event *event);
     /* More than max_pending events would wait, and |sub|, for whose resolver
      * one more is to, must not lose any: true: the engine drops its oldest all
      * the same (that one, where none waits) and goes on; false: the sink has ended the subscription, or
      * will at once. */
     bool (*overflow)(fq_sink *sink, fq_sub *sub);
-    /* True while the queue of |sub| has room for another source value; when
-     * it has room again, the owner calls fq_engine_resume. */
-    bool (*has_room)(fq_sink *sink, fq_sub *sub);
+    /* True while the queue of |sub| has room for |n_items| more deliveries, of
+     * some |n_bytes| together (0: unknown); when it has room again, the owner
+     * calls fq_engine_resume. */
+    bool (*has_room)(fq_sink *sink, fq_sub *sub, size_t n_items,
+                     size_t n_bytes);
     /* The source of |sub| has ended: send `complete`. The subscription is
      * freed when this returns, unless that has been done here. */
     void (*end)(fq_sink *sink, fq_sub *sub);
     /* What the client calls |sub|; lives as long as |sub|. */
     fq_str (*name)(fq_sink *sink, const fq_sub *sub);
-    /* It may no longer have |sub|: end it, with |errors|, the payload of an
-     * `error` message. */
-    void (*refuse)(fq_sink *sink, fq_sub *sub, fq_str errors);
+    /* It cannot go on with |sub|: end it, for |reason|, with |errors|, the
+     * payload of an `error` message. The subscription is freed when this
+     * returns, unless that has been done here. */
+    void (*refuse)(fq_sink *sink, fq_sub *sub, fq_end_reason reason,
+                   fq_str errors);
 } fq_sink_ops;
 
 struct fq_sink {
@@ -114,7 +124,7 @@ typedef struct fq_shared_ops {
 } fq_shared_ops;
 
 /* One subscription. Members are read by sinks, written by the engine, except
- * |handle| and |n_carried|. What every delivery looks at comes first, in one
+ * |handle|, |n_carried| and what the sink takes. What every delivery looks at comes first, in one
  * or two cache lines. */
 struct fq_sub {
     fq_sub_id id;
@@ -126,22 +136,32 @@ struct fq_sub {
     uint64_t since_seq;        /* events up to this number came before it;
                                 * private to engine/ */
     uint64_t last_event_at_ns; /* 0: none yet */
-    uint32_t n_carried;   /* deliveries lost and not yet told: added to by the
+    uint32_t n_carried; /* deliveries lost and not yet told: added to by the
                          * engine, told and set to 0 by the sink */
-    bool is_calling;      /* an answer is awaited */
-    bool is_stalled;      /* a source without room */
-    bool is_pumping;      /* calls are being made below; private to engine/ */
-    bool was_renewed;     /* events that waited for it are judged again */
-    bool is_outdated;     /* what is being called for was asked in the name of
-                             another context; without is_calling: an initial
-                             value that is to be asked for again */
-    uint64_t token;       /* of the resolver or source */
+    uint8_t n_calls;    /* answers that are awaited */
+    uint8_t n_outdated; /* so many of them, the next to come, are for what was
+                           * asked in the name of another context; without
+                           * n_calls: an initial value that is to be asked for
+                           * again */
+    bool is_quick;      /* the last answers came soon; see caller.c */
+    bool is_stalled;    /* a source, or a replay, without room */
+    bool is_pumping;    /* calls are being made below; private to engine/ */
+    bool is_gap_due;    /* it is to be told of a gap; private to engine/ */
+    bool was_renewed;   /* events that waited for it are judged again */
+    uint64_t token;     /* of the resolver or source */
     fq_overflow overflow; /* what becomes of its messages, if the sink asks */
     fq_rcbuf *conflate_path; /* of the field; NULL: it does not conflate */
     fq_rcbuf *next_key; /* what the delivery that is being made conflates by,
                          * or NULL; the sink takes it */
+    fq_rcbuf *next_position; /* its position, likewise */
+    bool is_marked;          /* its deliveries have one of these two */
+    uint8_t position_as; /* how its client hears of positions, see queue.h; 0:
+                          * not at all */
+    bool ends_at_gap;    /* its client asked for positions: a gap is told by
+                          * POSITION_LOST */
     fq_rate_limit event_limit; /* see event_rate.h */
     fq_user *user;             /* whose it counts as; NULL: nobody's */
+    struct fq_replay *replay;  /* while it catches up; else NULL */
     struct fq_start *start; /* while its initial value is due; NULL before the
                              * first event of all others */
     fq_shared *shared;      /* the class that is called for it; NULL: none */
@@ -157,7 +177,12 @@ struct fq_sub {
     /* private to engine/ */
     size_t n_bytes;       /* counted for it in subscriptions_bytes */
     fq_waiting pending;   /* events that wait for the resolver */
-    fq_event *called_for; /* the event whose answer is awaited, one ref */
+    fq_event *called_for; /* the event whose answer comes next, one ref */
+    fq_event_fifo ahead;  /* those whose answers come after it */
+    uint32_t gap_left; /* answers after which it is told of a gap, see gap.c;
+                        * of a shared class: not 0 while it waits for that */
+    uint64_t called_at_ns; /* when the first of n_calls was made; 0: nobody
+                            * has looked at a clock */
     struct fq_listener *listeners; /* see listening.h: behind the struct, or a
                                     * block of their own */
     size_t n_listeners;
@@ -187,6 +212,10 @@ typedef struct fq_subscribe_args {
     bool is_polled;               /* there is no connection to be closed:
                                    * where nothing may be lost, the oldest
                                    * is */
+    uint8_t position_as; /* deliveries of events have positions, see queue.h;
+                          * 0: none */
+    fq_str after; /* a client's text: catch up from that position on, and call
+                   * for no initial value; ptr NULL: live events only */
     void *handle;
     uint64_t now_ns;
     uint64_t wall_ns; /* since 1970, at now_ns: a context that expires has
@@ -236,9 +265,11 @@ fq_engine_plan(fq_engine *engine, const fq_subscribe_args *args,
  * accepted later, and none accepted before, even if that still waits. A
  * source is asked for its first value before the return (through
  * sink->ops->call, after *psub is set); should that end the subscription,
- * *psub is NULL with FQ_OK. Errors: FQ_ERR_SYNTAX, FQ_ERR_INVALID (also: not a
- * subscription; unknown field while fields are declared), FQ_ERR_FORBIDDEN,
- * FQ_ERR_LIMIT:
+ * *psub is NULL with FQ_OK. With |after| it first gets what came behind that,
+ * see replay.h, or is refused through its sink, later; FQ_ERR_LOST: at once, as
+ * that is no position of the bus, or a source has none. Errors: FQ_ERR_SYNTAX,
+ * FQ_ERR_INVALID (also: not a subscription; unknown field while fields are
+ * declared), FQ_ERR_FORBIDDEN, FQ_ERR_LIMIT, FQ_ERR_LOST:
  * |errors| is the payload of an `error` message. *prequest_error is true when
  * the variables or the root field's arguments were refused: then |errors| belongs in a `next` without data,
  * followed by `complete`. With FQ_ERR_NOMEM |errors| may be empty. */
@@ -315,14 +346,35 @@ void
 fq_engine_answer_shared(fq_engine *engine, uint64_t id, fq_answer_kind kind,
                         fq_str text, uint64_t now_ns);
 
-/* There is room again for |id|: asks a stalled source for its next value.
- * Ignored for anything else. */
+/* Positions and history are those of |bus|, which must live as long as the
+ * engine; without one nobody can resume. |wake| asks for a call of
+ * fq_engine_replay(), soon and not from within itself. To be called before
+ * there are subscriptions. */
+void
+fq_engine_set_bus(fq_engine *engine, fq_bus *bus, void (*wake)(void *ctx),
+                  void *ctx);
+
+/* Goes on with those who catch up, as much as fits a slice; true: call again
+ * soon. Not from within a callback. */
+bool
+fq_engine_replay(fq_engine *engine, uint64_t now_ns);
+
+/* There is room again for |id|: asks a stalled source for its next value, lets
+ * a stalled replay read on. Ignored for anything else. */
 void
 fq_engine_resume(fq_engine *engine, fq_sub_id id);
 
 /* The table of users, whose connections the owner counts. */
 fq_user_table *
 fq_engine_users(fq_engine *engine);
+
+/* Events were lost, nobody can say which, between those accepted before and
+ * those that come: tells |sub| by |payload|, a result without data, behind what
+ * it was given and still waits for a resolver. A source, and who catches up (the
+ * history tells it), hears nothing. Counted. Only while no accepted event
+ * waits. May end any subscription. */
+void
+fq_engine_tell_gap(fq_engine *engine, fq_sub *sub, fq_rcbuf *payload);
 
 /* The subscription |id| names, or NULL when it has ended. O(1). */
 fq_sub *

@@ -95,3 +95,16 @@ fq_event_fifo_take(fq_event_fifo *fifo)
         fifo_trim(fifo);
     return event;
 }
+
+fq_event *
+fq_event_fifo_take_newest(fq_event_fifo *fifo)
+{
+    if (fifo->n_items == 0)
+        return NULL;
+    fifo->n_items--;
+    uint32_t newest = (fifo->head + fifo->n_items) & (fifo->cap - 1);
+    fq_event *event = fifo->items[newest];
+    if (fifo->n_items == 0)
+        fifo_trim(fifo);
+    return event;
+}

@@ -37,4 +37,8 @@ fq_event_fifo_push(fq_event_fifo *fifo, fq_event *event);
 fq_event *
 fq_event_fifo_take(fq_event_fifo *fifo);
 
+/* The same for the newest. */
+fq_event *
+fq_event_fifo_take_newest(fq_event_fifo *fifo);
+
 #endif

@@ -2,7 +2,8 @@
 /* The engine's own struct, for the files that make up the engine: engine.c
  * (assembly), subscribe.c (subscriptions), dispatch.c (events), caller.c
  * (resolvers and sources), start.c (initial values), shared.c (resolvers that
- * are called once for many). Thread: reactor. */
+ * are called once for many), replay.c (what clients missed), gap.c (what the
+ * bus has lost). Thread: reactor. */
 #ifndef FQ_ENGINE_INTERNAL_H
 #define FQ_ENGINE_INTERNAL_H
 
@@ -12,6 +13,7 @@
 #include "engine/engine.h"
 #include "engine/predicate_index.h"
 #include "engine/registry.h"
+#include "engine/replay.h"
 #include "engine/shared.h"
 #include "engine/start.h"
 
@@ -32,6 +34,8 @@ struct fq_engine {
     fq_rate events_per_user;         /* likewise */
     bool has_event_rates;            /* one of them is set */
     fq_shared_table shared;
+    fq_replay_table replays;
+    fq_rcbuf *gap;  /* what tells of one; one reference; NULL: none yet */
     fq_buf scratch; /* for payloads; free between any two callbacks */
 };
 
@@ -43,6 +47,18 @@ fq_engine_lose(fq_engine *engine, fq_sub *sub)
     FQ_METRIC_ADD(engine->metrics, deliveries_dropped, 1);
     if (sub->n_carried < UINT32_MAX)
         sub->n_carried++;
+}
+
+/* Says what the position of the delivery being made for |sub| is, if it asked:
+ * that behind |event|. Without memory that delivery has none. */
+static inline void
+fq_engine_set_position(fq_sub *sub, fq_event *event)
+{
+    if (sub->position_as == 0)
+        return;
+    fq_rcbuf *position = fq_bus_position_of(event);
+    fq_rcbuf_unref(sub->next_position);
+    sub->next_position = position != NULL ? fq_rcbuf_ref(position) : NULL;
 }
 
 /* Hands |payload| (borrowed) to the owner of |sub|, or keeps it until its

@@ -24,6 +24,7 @@
     X(FQ_END_SLOW_CLIENT, ended_slow_client)                                  \
     X(FQ_END_CLOSED, ended_closed)                                            \
     X(FQ_END_EXPIRED, ended_expired)                                          \
+    X(FQ_END_POSITION_LOST, ended_position_lost)                              \
     X(FQ_END_MANAGED, ended_managed)                                          \
     X(FQ_END_SHUTDOWN, ended_shutdown)
 
@@ -56,7 +57,12 @@ typedef enum fq_end_reason {
 #define FQ_METRICS(X)                                                         \
     X(connections_active, "client connections open now")                      \
     X(connections_total, "client connections ever opened")                    \
+    X(connections_legacy, "of these, over the older graphql-ws")              \
     X(connections_expired, "closed when what the client may had ended")       \
+    X(pings_sent, "to clients that had said nothing for a while")             \
+    X(dead_peers, "of these, lost because they said nothing then")            \
+    X(connections_given_up, "their close could not be sent")                  \
+    X(drain_left, "connections that had not gone when a drain was over")      \
     X(refused_authentications, "of clients, by the auth handler")             \
     X(refused_auth_timeouts, "of clients, the auth handler took too long")    \
     X(reauthentications, "contexts replaced through a ping")                  \
@@ -65,7 +71,7 @@ typedef enum fq_end_reason {
     X(closed_1008, "too many messages")                                       \
     X(closed_1009, "a message was too big")                                   \
     X(closed_1011, "memory was out")                                          \
-    X(closed_1012, "the service stopped")                                     \
+    X(closed_1012, "the service stopped, or clients had to come again")       \
     X(closed_1013, "the client was too slow, or there were too many")         \
     X(closed_4400, "a message was not of the protocol")                       \
     X(closed_4401, "subscribe before connection_init")                        \
@@ -87,7 +93,10 @@ typedef enum fq_end_reason {
     X(ended_closed, "its connection was closed from here, see closed_…")      \
     X(ended_expired, "its client's token expired")                            \
     X(ended_managed, "the application ended it or its connection")            \
+    X(ended_position_lost, "the history no longer had what it missed")        \
     X(ended_shutdown, "the service stopped")                                  \
+    X(subscriptions_resumed, "subscriptions from a position on")              \
+    X(subscriptions_replaying, "of these, catching up now")                   \
     X(subscriptions_refused, "subscribe requests answered by an error")       \
     X(refused_syntax, "documents that are not GraphQL")                       \
     X(refused_validation, "documents that may not be executed")               \
@@ -103,11 +112,18 @@ typedef enum fq_end_reason {
     X(refused_user_subscriptions, "above max_subscriptions_per_user")         \
     X(refused_memory, "subscriptions above memory_limit")                     \
     X(refused_connections, "connections above max_connections")               \
+    X(refused_stopping, "connections that came while the service stopped")    \
+    X(refused_address_connections, "above max_connections_per_address")       \
     X(refused_user_connections, "above max_connections_per_user")             \
+    X(refused_handshakes, "above handshakes_per_second")                      \
+    X(refused_address_handshakes, "above handshakes_per_second_per_address")  \
+    X(refused_origins, "requests of pages that may not connect")              \
     X(refused_messages, "connections closed for too many messages")           \
     X(reading_paused, "times reading paused, above messages_per_second")      \
     X(refused_other_limits, "above a maximum that cannot be set")             \
+    X(refused_bus_unavailable, "subscriptions while the bus was away")        \
     X(refused_persisted, "persisted operations unknown, or none given")       \
+    X(refused_positions, "positions that are none, or of another epoch")      \
     X(refused_introspection, "queries for the schema, where it is not told")  \
     X(refused_unhandled, "queries and mutations that nothing executes")       \
     X(refused_forbidden, "subscriptions the policy refuses, see security_")   \
@@ -126,9 +142,17 @@ typedef enum fq_end_reason {
     X(security_scope_refused_missing, "without a value that must be there")   \
     X(execute_calls, "queries and mutations handed to Python")                \
     X(execute_errors, "of these, ended by an `error` message")                \
+    X(subscriptions_with_gaps, "times one was told that events were lost")    \
+    X(control_sent, "messages to other instances given to the bus")           \
+    X(control_received, "messages of other instances")                        \
+    X(control_refused, "of these, ignored as they made no sense")             \
+    X(control_instances, "other instances known now")                         \
+    X(control_lockdowns, "times all clients had to authenticate again")       \
     X(channels_active, "channels somebody listens on")                        \
     X(events_received, "events that came from the bus")                       \
     X(events_matched, "pairs of event and subscription that matched")         \
+    X(events_replayed, "of these, from the history")                          \
+    X(history_reads, "looks into the history for those who resume")           \
     X(events_limited_by_subscription, "of these, above its events_per_s")     \
     X(events_limited_by_user, "of these, above the user's events per s")      \
     X(projections, "payloads serialised")                                     \

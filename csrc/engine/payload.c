@@ -54,7 +54,7 @@ fq_payload_of_answer(fq_engine *engine, fq_plan_variant *variant,
     *pis_lost = false;
     if (kind == FQ_ANSWER_VALUE) {
         yyjson_doc *doc;
-        if (fq_json_read(text, FQ_JSON_STRICT, &doc, NULL) == FQ_OK) {
+        if (fq_json_read(text, FQ_JSON_LONE_SURROGATES, &doc, NULL) == FQ_OK) {
             payload = fq_payload_of_value(
                 variant, returns, yyjson_doc_get_root(doc), &engine->scratch);
             fq_json_free(doc);

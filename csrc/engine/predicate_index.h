@@ -81,6 +81,16 @@ void
 fq_predicate_index_remove(fq_predicate_index *index, fq_listener *listeners,
                           size_t n_listeners);
 
+/* Whether |listener|, by whatever key, is on |channel| (NULL: on none). */
+static inline bool
+fq_listener_is_on(const fq_listener *listener, const fq_channel *channel)
+{
+    const fq_channel *own = listener->channel;
+    if (own->is_bucket)
+        own = ((const fq_selector *)own->data)->channel;
+    return own == channel;
+}
+
 /* Subscriptions on channel |name|, by whatever key. */
 size_t
 fq_predicate_index_n_subs(const fq_predicate_index *index, fq_str name);

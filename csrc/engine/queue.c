@@ -22,15 +22,18 @@
 #include "base/check.h"
 #include "engine/queue_index.h"
 
-/* Slots of the first ring: 256 bytes, a client that keeps up needs no more. */
+/* Slots of the first ring: 320 bytes, a client that keeps up needs no more. */
 #define QUEUE_CAP_FIRST 8
-/* The largest ring an empty queue keeps: 512 bytes per idle client. */
+/* The largest ring an empty queue keeps: 640 bytes per idle client. */
 #define QUEUE_CAP_KEPT 16
 
-/* What stands behind the body: the closing braces of payload and message. */
-static const char tail_plain[] = "}}";
-static const char tail_dropped[] = ",\"extensions\":{\"dropped\":";
-static const char tail_end[] = "}}}";
+/* What is told between body and tail: of losses, of the position, of both. */
+static const char extensions_before[] = ",\"extensions\":{";
+static const char dropped_key[] = "\"dropped\":";
+static const char position_key[] = "\"position\":\"";
+static const char position_after[] = "\"";
+static const char extensions_after[] = "}";
+static const char event_id_key[] = "\nid: ";
 
 static uint32_t
 queue_slot(const fq_queue *queue, uint32_t i)
@@ -78,6 +81,18 @@ fq_queue_fini(fq_queue *queue)
     fq_queue_init(queue, 0, 0);
 }
 
+static bool
+tells_position(const fq_queue_item *item, fq_position_as as)
+{
+    return item->position != NULL && (item->position_as & as) != 0;
+}
+
+static bool
+has_extensions(const fq_queue_item *item)
+{
+    return item->n_dropped > 0 || tells_position(item, FQ_POSITION_EXTENSION);
+}
+
 static size_t
 count_digits(uint32_t n)
 {
@@ -93,10 +108,18 @@ fq_queue_item_n_bytes(const fq_queue_item *item)
     if (item->body == NULL)
         return item->head->len;
     size_t len = item->head->len + item->body->len;
-    if (item->n_dropped == 0)
-        return len + sizeof(tail_plain) - 1;
-    return len + sizeof(tail_dropped) - 1 + count_digits(item->n_dropped)
-           + sizeof(tail_end) - 1;
+    if (item->n_dropped == 0 && item->position == NULL)
+        return len;
+    if (has_extensions(item))
+        len += sizeof(extensions_before) - 1 + sizeof(extensions_after) - 1;
+    if (item->n_dropped > 0)
+        len += sizeof(dropped_key) - 1 + count_digits(item->n_dropped);
+    if (tells_position(item, FQ_POSITION_EXTENSION))
+        len += sizeof(position_key) - 1 + item->position->len
+               + sizeof(position_after) - 1 + (item->n_dropped > 0);
+    if (tells_position(item, FQ_POSITION_EVENT_ID))
+        len += sizeof(event_id_key) - 1 + item->position->len;
+    return len;
 }
 
 /* ── the ring ── */
@@ -408,6 +431,20 @@ queue_make_room(fq_queue *queue, const fq_queue_item *item,
     }
 }
 
+/* Gives the delivery of |chain| queued last the position |told| (one
+ * reference, given away). */
+static void
+queue_pass_position(fq_queue *queue, fq_queue_chain *chain, fq_rcbuf *told)
+{
+    fq_queue_item *newest = &queue->items[chain->newest];
+    size_t n_before = fq_queue_item_n_bytes(newest);
+    fq_rcbuf_unref(newest->position);
+    newest->position = told;
+    size_t n_more = fq_queue_item_n_bytes(newest) - n_before;
+    queue->n_bytes += n_more;
+    chain->n_bytes += n_more;
+}
+
 /* Gives *item the place of the delivery in |slot|, or, where it has become too
  * large for that, only takes that one out: false then. */
 static bool
@@ -419,6 +456,9 @@ queue_conflate(fq_queue *queue, uint32_t slot, fq_queue_chain *chain,
     uint32_t n_lost = add_saturating(old->n_dropped, 1);
     n_lost = add_saturating(n_lost, chain->n_carried);
     told.n_dropped = add_saturating(told.n_dropped, n_lost);
+    bool passes = slot != chain->newest && item->position != NULL;
+    if (passes)
+        told.position = old->position;
     size_t n_before = fq_queue_item_n_bytes(old);
     size_t n_after = fq_queue_item_n_bytes(&told);
     bool fits = queue->n_items == 1 || n_after <= n_before
@@ -430,6 +470,10 @@ queue_conflate(fq_queue *queue, uint32_t slot, fq_queue_chain *chain,
         fq_queue_item_fini(&gone);
         chain->n_carried = n_lost;
         return false;
+    }
+    if (passes) {
+        old->position = NULL;
+        queue_pass_position(queue, chain, item->position);
     }
     fq_queue_item_fini(old);
     *old = told;
@@ -578,25 +622,54 @@ fq_queue_item_fini(fq_queue_item *item)
 {
     fq_rcbuf_unref(item->head);
     fq_rcbuf_unref(item->body);
+    fq_rcbuf_unref(item->position);
     *item = (fq_queue_item){0};
+}
+
+/* The extensions of |item|, which has some, as slices. */
+static size_t
+item_extensions(const fq_queue_item *item, char *scratch, fq_str *parts)
+{
+    bool tells = tells_position(item, FQ_POSITION_EXTENSION);
+    int len = snprintf(scratch, FQ_QUEUE_SCRATCH_MAX, "%s", extensions_before);
+    char *end = scratch + len;
+    size_t room = FQ_QUEUE_SCRATCH_MAX - (size_t)len;
+    if (item->n_dropped > 0)
+        end += snprintf(end, room, "%s%lu%s", dropped_key,
+                        (unsigned long)item->n_dropped,
+                        tells ? "," : extensions_after);
+    room = FQ_QUEUE_SCRATCH_MAX - (size_t)(end - scratch);
+    if (tells)
+        end += snprintf(end, room, "%s", position_key);
+    parts[0] = fq_str_make(scratch, (size_t)(end - scratch));
+    if (!tells)
+        return 1;
+    parts[1] = fq_rcbuf_str(item->position);
+    parts[2] = FQ_STR_LIT("\"}");
+    return 3;
 }
 
 size_t
 fq_queue_item_parts(const fq_queue_item *item, char *scratch, fq_str *parts)
 {
-    parts[0] = fq_rcbuf_str(item->head);
+    const char *bytes = item->head->bytes;
+    size_t head_len = item->head->len - item->tail_len, n = 0;
+    parts[n++] = fq_str_make(bytes, head_len);
     if (item->body == NULL)
-        return 1;
-    parts[1] = fq_rcbuf_str(item->body);
-    if (item->n_dropped == 0) {
-        parts[2] = fq_str_make(tail_plain, sizeof(tail_plain) - 1);
-    } else {
-        int len = snprintf(scratch, FQ_QUEUE_SCRATCH_MAX, "%s%lu%s",
-                           tail_dropped, (unsigned long)item->n_dropped,
-                           tail_end);
-        parts[2] = fq_str_make(scratch, (size_t)len);
+        return n;
+    parts[n++] = fq_rcbuf_str(item->body);
+    if (has_extensions(item))
+        n += item_extensions(item, scratch, parts + n);
+    fq_str tail = fq_str_make(bytes + head_len, item->tail_len);
+    if (tells_position(item, FQ_POSITION_EVENT_ID)) {
+        /* The tail begins with the brace that closes the payload. */
+        parts[n++] = fq_str_make(tail.ptr, 1);
+        parts[n++] = fq_str_make(event_id_key, sizeof(event_id_key) - 1);
+        parts[n++] = fq_rcbuf_str(item->position);
+        tail = fq_str_make(tail.ptr + 1, tail.len - 1);
     }
-    return 3;
+    parts[n++] = tail;
+    return n;
 }
 
 bool
@@ -654,7 +727,8 @@ fq_queue_check(const fq_queue *queue)
             FQ_CHECK(i > 0 && i < queue->n_slots - 1);
             continue;
         }
-        FQ_CHECK(item->body != NULL || item->n_dropped == 0);
+        FQ_CHECK(item->body != NULL
+                 || (item->n_dropped == 0 && item->position == NULL));
         n_bytes += fq_queue_item_n_bytes(item);
         n_items++;
         n_lossy += is_lossy(item);

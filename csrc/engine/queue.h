@@ -17,15 +17,28 @@
 
 struct fq_queue_index;
 
+/* How a client hears of positions; both may be. */
+typedef enum fq_position_as {
+    FQ_POSITION_EXTENSION = 1, /* `"extensions":{"position":"…"}` */
+    FQ_POSITION_EVENT_ID = 2,  /* a line `id: …` behind the payload, as
+                                * text/event-stream has it */
+} fq_position_as;
+
 typedef struct fq_queue_item {
-    fq_rcbuf *head;       /* `{"id":"1","type":"next","payload":`, or, where
-                         * body is NULL, the whole text */
-    fq_rcbuf *body;       /* the shared payload without its closing brace */
-    uint64_t sub_id;      /* whose delivery it is; 0: the connection's own */
-    uint32_t n_dropped;   /* deliveries of sub_id lost just before this one;
+    fq_rcbuf *head;      /* `{"id":"1","type":"next","payload":` and, as its
+                           * last tail_len bytes, what stands behind the
+                           * payload; where body is NULL, the whole text */
+    fq_rcbuf *body;      /* the shared payload without its closing brace,
+                           * which the tail begins with */
+    fq_rcbuf *position;  /* where a client that has it can go on; text that
+                         * needs no escape; NULL: none */
+    uint64_t sub_id;     /* whose delivery it is; 0: the connection's own */
+    uint32_t n_dropped;  /* deliveries of sub_id lost just before this one;
                          * > 0 becomes `"extensions":{"dropped":n}` */
-    fq_overflow overflow; /* of sub_id; of a message that is no delivery:
-                           * FQ_OVERFLOW_DISCONNECT */
+    uint8_t overflow;    /* an fq_overflow: that of sub_id; of a message that
+                           * is no delivery FQ_OVERFLOW_DISCONNECT */
+    uint8_t tail_len;    /* bytes of head */
+    uint8_t position_as; /* how position is told: of fq_position_as */
 } fq_queue_item;
 
 /* What an offer cost others, or earlier ones. */
@@ -55,7 +68,7 @@ fq_queue_init(fq_queue *queue, size_t max_items, size_t max_bytes);
 void
 fq_queue_fini(fq_queue *queue);
 
-/* Bytes of |item| as sent (head, body and what is spliced behind it). */
+/* Bytes of |item| as sent (head, body and what is spliced between). */
 size_t
 fq_queue_item_n_bytes(const fq_queue_item *item);
 
@@ -75,7 +88,9 @@ fq_queue_push(fq_queue *queue, const fq_queue_item *item);
  * FQ_ERR_FULL then means that item is to be lost or, where its policy is
  * FQ_OVERFLOW_DISCONNECT, that the client is too slow. What others lost is
  * told by their next delivery, and what item's subscription lost before is
- * added to n_dropped of the copy. *plosses is set in any case. Errors: as
+ * added to n_dropped of the copy. A delivery that takes another's place takes
+ * its position too, and gives its own to the last of its subscription: a
+ * position covers what was before it in the queue, and nothing behind it. *plosses is set in any case. Errors: as
  * fq_queue_push. Cost: O(1) amortised. */
 fq_status
 fq_queue_offer(fq_queue *queue, const fq_queue_item *item, fq_rcbuf *key,
@@ -101,7 +116,7 @@ fq_queue_item_fini(fq_queue_item *item);
 /* The text |item| stands for as up to FQ_QUEUE_PARTS_MAX slices in order;
  * returns how many. |scratch| of FQ_QUEUE_SCRATCH_MAX bytes holds spliced
  * text and must live as long as the slices. */
-#define FQ_QUEUE_PARTS_MAX 3
+#define FQ_QUEUE_PARTS_MAX 9
 #define FQ_QUEUE_SCRATCH_MAX 64
 size_t
 fq_queue_item_parts(const fq_queue_item *item, char *scratch, fq_str *parts);

@@ -25,8 +25,8 @@ fq_renewal_mark(fq_engine *engine, fq_sub *sub,
     bool is_other = !is_same(before, sub->context);
     bool is_source_out = sub->kind == FQ_FIELD_SOURCE && sub->start == NULL;
     sub->was_renewed = true;
-    if (is_other && sub->is_calling && !is_source_out)
-        sub->is_outdated = true;
+    if (is_other && sub->n_calls > 0 && !is_source_out)
+        sub->n_outdated = sub->n_calls;
     if (sub->start != NULL && (is_other || sub->security.row != NULL))
         fq_start_drop(engine, sub);
 }

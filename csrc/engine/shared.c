@@ -26,6 +26,7 @@
 #include "base/alloc.h"
 #include "base/check.h"
 #include "engine/conflate_key.h"
+#include "engine/gap.h"
 #include "engine/internal.h"
 #include "engine/payload.h"
 #include "engine/renewal.h"
@@ -287,7 +288,10 @@ fq_shared_rejoin(fq_engine *engine, fq_sub *sub, const fq_binding *binding)
         return FQ_OK;
     }
     lose_unanswered(engine, old, sub);
-    sub->joined_seq = sub->since_seq;
+    fq_gap_leave_shared(engine, sub);
+    /* One that catches up has met nothing behind what was accepted last. */
+    sub->joined_seq = sub->replay != NULL ? engine->dispatch.accepted_seq
+                                          : sub->since_seq;
     fq_shared_leave(engine, old);
     return FQ_OK;
 }
@@ -498,9 +502,25 @@ deliver_all(fq_engine *engine, uint64_t id, const shared_job *job,
         }
         if (sub->conflate_path != NULL)
             set_key(engine, sub, job->event, &key);
+        fq_engine_set_position(sub, job->event);
         fq_engine_deliver(engine, sub, payload);
     }
     fq_rcbuf_unref(key);
+}
+
+/* A job is done: those who wait to be told of a gap behind it are, unless
+ * others come first. */
+static void
+tell_gap(fq_engine *engine, fq_shared *shared)
+{
+    if (shared->gap_seq == 0)
+        return;
+    const fq_list *head = shared->waiting.next;
+    if (head != &shared->waiting
+        && FQ_CONTAINER_OF(head, shared_job, node)->seq <= shared->gap_seq)
+        return;
+    shared->gap_seq = 0;
+    fq_gap_note_shared(engine, shared->id);
 }
 
 void
@@ -523,10 +543,16 @@ fq_shared_answer(fq_engine *engine, uint64_t id, fq_answer_kind kind,
         deliver_all(engine, id, job, payload, now_ns);
     fq_rcbuf_unref(payload);
     shared = shared_find(engine, id);
+    if (shared != NULL)
+        tell_gap(engine, shared);
+    shared = shared_find(engine, id);
     if (shared != NULL) {
         shared->is_pumping = was_pumping;
         shared_pump(engine, shared);
     }
+    shared = shared_find(engine, id);
+    if (shared != NULL)
+        fq_replay_note_shared(engine, shared);
     job_free(job);
 }
 

@@ -37,6 +37,8 @@ struct fq_shared {
     struct fq_shared_job *called; /* whose answer is awaited, or NULL */
     fq_list waiting;              /* fq_shared_job by node, oldest first */
     size_t n_waiting;
+    uint64_t gap_seq; /* members wait for the event of this number, to be told
+                       * of a gap behind it; 0: none does */
     fq_list matched_node; /* in table->matched while the current event has
                            * matched a member */
     fq_sub_id *matched;   /* those it has, in order */

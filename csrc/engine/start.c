@@ -31,6 +31,7 @@ held_fini(fq_held *held)
 {
     fq_rcbuf_unref(held->payload);
     fq_rcbuf_unref(held->key);
+    fq_rcbuf_unref(held->position);
 }
 
 void
@@ -40,6 +41,7 @@ fq_start_free(fq_start *start)
         return;
     for (uint32_t i = 0; i < start->n_held; i++)
         held_fini(&start->held[start->head + i]);
+    fq_rcbuf_unref(start->position);
     fq_free(start->held);
     fq_free(start);
 }
@@ -123,18 +125,28 @@ start_make_room(fq_engine *engine, fq_sub *sub, size_t n_bytes)
 }
 
 void
+fq_start_set_position(fq_sub *sub)
+{
+    fq_rcbuf *position = sub->start->position;
+    fq_rcbuf_unref(sub->next_position);
+    sub->next_position = position != NULL ? fq_rcbuf_ref(position) : NULL;
+}
+
+void
 fq_start_hold(fq_engine *engine, fq_sub *sub, fq_rcbuf *payload)
 {
     fq_sub_id id = sub->id;
     /* The callback may end whoever shares the payload. */
-    fq_held held = {fq_rcbuf_ref(payload), sub->next_key};
+    fq_held held = {fq_rcbuf_ref(payload), sub->next_key, sub->next_position};
     sub->next_key = NULL;
+    sub->next_position = NULL;
     if (!start_make_room(engine, sub, payload->len))
         goto lost;
     sub = fq_registry_find(&engine->registry, id);
     fq_start *start = sub->start;
     if (start == NULL) {
         sub->next_key = held.key;
+        sub->next_position = held.position;
         sub->sink->ops->next(sub->sink, sub, payload);
         fq_rcbuf_unref(payload);
         return;
@@ -174,6 +186,9 @@ fq_start_finish(fq_engine *engine, fq_sub *sub, uint64_t now_ns)
             fq_rcbuf_unref(sub->next_key);
             sub->next_key = held.key;
             held.key = NULL;
+            fq_rcbuf_unref(sub->next_position);
+            sub->next_position = held.position;
+            held.position = NULL;
             sub->sink->ops->next(sub->sink, sub, held.payload);
         } else {
             FQ_METRIC_ADD(engine->metrics, security_expired_denied, 1);

@@ -12,16 +12,19 @@
 #include "engine/engine.h"
 
 typedef struct fq_held {
-    fq_rcbuf *payload; /* one reference */
-    fq_rcbuf *key;     /* what it conflates by, likewise, or NULL */
+    fq_rcbuf *payload;  /* one reference */
+    fq_rcbuf *key;      /* what it conflates by, likewise, or NULL */
+    fq_rcbuf *position; /* likewise */
 } fq_held;
 
 typedef struct fq_start {
-    uint64_t token;  /* of what is asked for the initial value */
-    fq_held *held;   /* oldest first */
-    uint32_t head;   /* index of the oldest */
-    uint32_t n_held; /* behind |head| */
-    size_t n_bytes;  /* of their payloads */
+    uint64_t token;     /* of what is asked for the initial value */
+    fq_rcbuf *position; /* that of the initial value: where the bus was before
+                         * it was asked for; one reference, or NULL */
+    fq_held *held;      /* oldest first */
+    uint32_t head;      /* index of the oldest */
+    uint32_t n_held;    /* behind |head| */
+    size_t n_bytes;     /* of their payloads */
     size_t cap;
 } fq_start;
 
@@ -32,7 +35,11 @@ fq_start_new(uint64_t token, fq_start **pstart);
 void
 fq_start_free(fq_start *start);
 
-/* Keeps |payload| (borrowed) and sub->next_key (taken) for |sub|. As much is
+/* Says that the delivery being made for |sub| is its initial value. */
+void
+fq_start_set_position(fq_sub *sub);
+
+/* Keeps |payload| (borrowed), sub->next_key and next_position (taken) for |sub|. As much is
  * kept as may wait for a resolver (max_pending, max_pending_bytes); beyond it
  * the policy of the subscription rules. May end any subscription. */
 void

@@ -15,6 +15,7 @@
 #include "engine/engine.h"
 #include "engine/internal.h"
 #include "engine/listening.h"
+#include "engine/queue.h"
 #include "engine/renewal.h"
 #include "engine/security/security.h"
 #include "json/reader.h"
@@ -46,6 +47,8 @@ subscribe_count_refusal(fq_engine *engine, fq_status status,
         offset = offsetof(fq_metrics, refused_syntax);
     else if (status == FQ_ERR_FORBIDDEN)
         offset = offsetof(fq_metrics, refused_forbidden);
+    else if (status == FQ_ERR_LOST)
+        offset = offsetof(fq_metrics, refused_positions);
     else if (status != FQ_ERR_INVALID)
         return;
     else if (is_request_error)
@@ -152,19 +155,23 @@ subscribe_free(fq_engine *engine, fq_sub *sub)
     sub->sink->n_waiting -= pending.n_items;
     sub->sink->n_waiting_bytes -= pending.n_bytes;
     fq_event *called_for = sub->called_for;
+    fq_event_fifo ahead = sub->ahead;
     fq_shared *shared = sub->shared;
+    fq_replay_free(engine, sub);
     fq_start_free(sub->start);
     fq_binding_fini(&sub->binding);
     fq_sub_filter_fini(&sub->filter);
     fq_rcbuf_unref(sub->operation_name);
     fq_rcbuf_unref(sub->conflate_path);
     fq_rcbuf_unref(sub->next_key);
+    fq_rcbuf_unref(sub->next_position);
     fq_security_context_unref(sub->context);
     fq_sub_security_fini(&sub->security);
     fq_user_table_leave(&engine->users, sub->user, FQ_USER_SUBS);
     fq_free(sub);
     if (called_for != NULL)
         fq_event_unref(called_for);
+    fq_event_fifo_fini(&ahead);
     fq_waiting_fini(&pending);
     if (shared != NULL)
         fq_shared_leave(engine, shared);
@@ -188,6 +195,50 @@ subscribe_enter_user(fq_engine *engine, const fq_subscribe_args *args,
                             max);
 }
 
+/* Whether |spec| can be resumed from the position of |args|, if it has one. */
+static fq_status
+subscribe_check_position(const fq_engine *engine,
+                         const fq_subscribe_args *args, const fq_field *spec,
+                         fq_gql_errors *errors)
+{
+    fq_bus *bus = engine->replays.bus;
+    if (args->after.ptr == NULL)
+        return FQ_OK;
+    if (spec->kind == FQ_FIELD_SOURCE)
+        return SUBSCRIBE_REFUSE(errors, FQ_ERR_LOST, "POSITION_LOST",
+                                "This field has no positions; subscribe "
+                                "without one.");
+    if (bus != NULL && args->after.len <= FQ_BUS_POSITION_MAX
+        && bus->ops->is_position(bus, args->after))
+        return FQ_OK;
+    return SUBSCRIBE_REFUSE(errors, FQ_ERR_LOST, "POSITION_LOST",
+                            "This position is not known, or no longer; "
+                            "subscribe without it.");
+}
+
+static fq_status
+subscribe_catch_up(fq_engine *engine, fq_sub *sub, fq_str text)
+{
+    fq_rcbuf *after;
+    fq_status status = fq_rcbuf_new(text, &after);
+    if (status == FQ_OK)
+        status = fq_replay_begin(engine, sub, after);
+    fq_rcbuf_unref(after);
+    return status;
+}
+
+/* |sub| will begin with an initial value. */
+static fq_status
+subscribe_start(fq_engine *engine, fq_sub *sub, uint64_t token)
+{
+    fq_bus *bus = engine->replays.bus;
+    fq_status status = fq_start_new(token, &sub->start);
+    if (status != FQ_OK || sub->position_as == 0)
+        return status;
+    status = bus->ops->position(bus, &sub->start->position);
+    return status == FQ_ERR_NOMEM ? status : FQ_OK;
+}
+
 /* Makes a subscription and enters it everywhere. |into| is emptied on FQ_OK
  * only, |user| stolen in any case. */
 static fq_status
@@ -205,6 +256,7 @@ subscribe_add(fq_engine *engine, fq_sink *sink, const fq_subscribe_args *args,
     sub->user = user;
     sub->listeners = (fq_listener *)(sub + 1);
     fq_waiting_init(&sub->pending);
+    fq_event_fifo_init(&sub->ahead);
     sub->since_seq = engine->dispatch.accepted_seq;
     sub->kind = spec->kind;
     sub->returns = spec->returns;
@@ -222,8 +274,17 @@ subscribe_add(fq_engine *engine, fq_sink *sink, const fq_subscribe_args *args,
         status = fq_rcbuf_new(args->operation_name, &sub->operation_name);
     if (status == FQ_OK)
         status = fq_listening_enter(listening, engine, sub);
-    if (status == FQ_OK && spec->initial_token != 0)
-        status = fq_start_new(spec->initial_token, &sub->start);
+    bool has_positions = engine->replays.bus != NULL
+                         && sub->kind != FQ_FIELD_SOURCE;
+    if (has_positions)
+        sub->position_as = args->position_as;
+    sub->ends_at_gap = args->is_client
+                       && (sub->position_as & FQ_POSITION_EXTENSION) != 0;
+    sub->is_marked = sub->position_as != 0 || sub->conflate_path != NULL;
+    if (status == FQ_OK && args->after.ptr != NULL)
+        status = subscribe_catch_up(engine, sub, args->after);
+    else if (status == FQ_OK && spec->initial_token != 0)
+        status = subscribe_start(engine, sub, spec->initial_token);
     if (status == FQ_OK && spec->is_shared && sink->route != NULL)
         status = fq_shared_join(engine, sub, &into->binding);
     if (status == FQ_OK)
@@ -378,6 +439,11 @@ subscribe_run(fq_engine *engine, fq_sink *sink, const fq_subscribe_args *args,
     if (status != FQ_OK) {
         subscribe_count_refusal(engine, status, FQ_LIMIT_NONE,
                                 *prequest_error);
+        goto out;
+    }
+    status = subscribe_check_position(engine, args, &spec, errors);
+    if (status != FQ_OK) {
+        subscribe_count_refusal(engine, status, FQ_LIMIT_NONE, false);
         goto out;
     }
     fq_user *user;

@@ -12,6 +12,7 @@ typedef struct keyed_event {
     fq_list node;    /* in keyed->events */
     fq_event *event; /* one reference */
     fq_rcbuf *key;   /* one reference, or NULL; in keyed->by_key */
+    bool is_ahead;   /* it took the place of one that came before others */
 } keyed_event;
 
 struct fq_waiting_keyed {
@@ -123,6 +124,7 @@ fq_waiting_push_keyed(fq_waiting *waiting, fq_event *event, fq_rcbuf *key,
     *preplaced = same->event;
     waiting->n_bytes += event->data->len - same->event->data->len;
     same->event = fq_event_ref(event);
+    same->is_ahead = same->node.next != &waiting->keyed->events;
     return FQ_OK;
 }
 
@@ -132,12 +134,15 @@ fq_waiting_take(fq_waiting *waiting)
     if (waiting->n_items == 0)
         return NULL;
     fq_event *event;
-    if (waiting->keyed != NULL)
-        event = keyed_take(
-            waiting->keyed,
-            FQ_CONTAINER_OF(waiting->keyed->events.next, keyed_event, node));
-    else
+    waiting->is_ahead = false;
+    if (waiting->keyed != NULL) {
+        keyed_event *oldest = FQ_CONTAINER_OF(waiting->keyed->events.next,
+                                              keyed_event, node);
+        waiting->is_ahead = oldest->is_ahead;
+        event = keyed_take(waiting->keyed, oldest);
+    } else {
         event = fq_event_fifo_take(&waiting->fifo);
+    }
     waiting->n_items--;
     waiting->n_bytes -= event->data->len;
     return event;

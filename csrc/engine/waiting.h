@@ -4,6 +4,7 @@
 #ifndef FQ_ENGINE_WAITING_H
 #define FQ_ENGINE_WAITING_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,6 +21,8 @@ typedef struct fq_waiting {
                                      * first event */
     size_t n_items;
     size_t n_bytes; /* of their data */
+    bool is_ahead;  /* the event taken last had taken another's place, and some
+                     * that wait came before it */
 } fq_waiting;
 
 /* Takes no memory until the first push. */

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/* Gaps. Thread: reactor.
+ *
+ * What a subscription was given before the gap may still wait for a resolver,
+ * and its answer must not come behind the word that the rest is lost: who
+ * loads its state anew at that word would then have an older one. So the word
+ * waits for as many answers as were owed when the gap came (|gap_left|); what
+ * comes later stands behind it, as calls are answered in order. Members of a
+ * shared class wait until the class has done with the events accepted by then.
+ *
+ * Who catches up is told nothing: it reads the history, which says by itself
+ * whether that still reaches back to it. It only must not take an answer of
+ * before the gap for the end of what there is.
+ *
+ * A gap that comes while one waits in the same place is the same to who is
+ * told. Where events have come in between, the first one is told at once. */
+#include "engine/gap.h"
+
+#include "engine/internal.h"
+
+static void
+deliver(fq_engine *engine, fq_sub *sub)
+{
+    sub->gap_left = 0;
+    sub->is_gap_due = false;
+    FQ_METRIC_ADD(engine->metrics, subscriptions_with_gaps, 1);
+    fq_engine_deliver(engine, sub, engine->gap);
+}
+
+/* Answers that are owed for what |sub| was given so far. */
+static size_t
+count_owed(const fq_sub *sub)
+{
+    if (sub->shared != NULL && sub->start == NULL)
+        return sub->shared->called != NULL ? 1 : 0;
+    if (sub->kind != FQ_FIELD_RESOLVER)
+        return 0;
+    return sub->n_calls + sub->pending.n_items;
+}
+
+void
+fq_engine_tell_gap(fq_engine *engine, fq_sub *sub, fq_rcbuf *payload)
+{
+    if (sub->kind == FQ_FIELD_SOURCE)
+        return;
+    if (sub->replay != NULL) {
+        fq_replay_note_lost(engine);
+        return;
+    }
+    if (engine->gap != payload) {
+        fq_rcbuf_unref(engine->gap);
+        engine->gap = fq_rcbuf_ref(payload);
+    }
+    fq_sub_id id = sub->id;
+    size_t n_owed = count_owed(sub);
+    bool is_same = sub->shared == NULL
+                       ? n_owed == sub->gap_left
+                       : n_owed > 0
+                             && sub->shared->gap_seq
+                                    == engine->dispatch.accepted_seq;
+    if (sub->gap_left > 0 && !is_same) {
+        deliver(engine, sub);
+        sub = fq_registry_find(&engine->registry, id);
+        if (sub == NULL)
+            return;
+        n_owed = count_owed(sub);
+    }
+    if (n_owed == 0) {
+        deliver(engine, sub);
+        return;
+    }
+    sub->gap_left = n_owed < UINT32_MAX ? (uint32_t)n_owed : UINT32_MAX;
+    if (sub->shared != NULL)
+        sub->shared->gap_seq = engine->dispatch.accepted_seq;
+}
+
+/* ── what is called for one ── */
+
+static void
+note(fq_sub *sub)
+{
+    if (--sub->gap_left == 0)
+        sub->is_gap_due = true;
+}
+
+void
+fq_gap_note_answer(fq_sub *sub)
+{
+    if (sub->gap_left > 0)
+        note(sub);
+}
+
+/* The calls come first: what waits is before the gap if more than these are. */
+void
+fq_gap_note_waiting(fq_sub *sub)
+{
+    if (sub->gap_left > sub->n_calls)
+        note(sub);
+}
+
+void
+fq_gap_note_newest(fq_sub *sub)
+{
+    if (sub->gap_left > 0 && sub->gap_left >= sub->n_calls)
+        note(sub);
+}
+
+fq_sub *
+fq_gap_tell_due(fq_engine *engine, fq_sub *sub)
+{
+    if (sub == NULL || !sub->is_gap_due)
+        return sub;
+    fq_sub_id id = sub->id;
+    deliver(engine, sub);
+    return fq_registry_find(&engine->registry, id);
+}
+
+/* ── what is called for many ── */
+
+void
+fq_gap_note_shared(fq_engine *engine, uint64_t id)
+{
+    size_t iter = 0;
+    fq_sub *sub;
+    while ((sub = fq_registry_next(&engine->registry, &iter)) != NULL) {
+        if (sub->gap_left > 0 && sub->shared != NULL && sub->shared->id == id)
+            deliver(engine, sub);
+    }
+}
+
+void
+fq_gap_leave_shared(fq_engine *engine, fq_sub *sub)
+{
+    if (sub->gap_left == 0)
+        return;
+    sub->gap_left = 0;
+    fq_engine_lose(engine, sub);
+}
