@@ -14,12 +14,12 @@
 #include "base/clock.h"
 #include "json/reader.h"
 #include "json/writer.h"
+#include "reactor/liveness.h"
 #include "reactor/operation.h"
 
-#define CLOSE_FORBIDDEN 4403
 #define CLOSE_TRY_AGAIN 1013
 
-static const fq_str reason_forbidden = FQ_STR("Forbidden");
+static const fq_str reason_none = {NULL, 0};
 static const fq_str reason_too_many = FQ_STR("Too many connections");
 static const fq_str reason_expired = FQ_STR("Token expired");
 
@@ -34,16 +34,20 @@ expiry_of(const fq_security_context *context, uint64_t now_ns)
 void
 fq_authentication_arm(fq_session *session)
 {
-    uint64_t at_ns = UINT64_MAX;
-    if (session->gtws.state != FQ_GTWS_CLOSED) {
-        at_ns = fq_gtws_deadline_ns(&session->gtws);
+    bool is_closed = session->protocol.state == FQ_PROTOCOL_CLOSED;
+    uint64_t at_ns = fq_liveness_deadline_ns(session);
+    if (!is_closed) {
+        uint64_t protocol_ns = fq_protocol_deadline_ns(&session->protocol);
+        if (protocol_ns < at_ns)
+            at_ns = protocol_ns;
         if (session->asked_until_ns < at_ns)
             at_ns = session->asked_until_ns;
         if (session->expires_ns < at_ns)
             at_ns = session->expires_ns;
     }
-    fq_service_set_deadline(session->service, &session->deadline, at_ns);
-    atomic_store_explicit(&session->port->deadline_ns, at_ns,
+    fq_deadlines_set(&session->service->deadlines, &session->deadline, at_ns);
+    atomic_store_explicit(&session->port->deadline_ns,
+                          is_closed ? UINT64_MAX : at_ns,
                           memory_order_relaxed);
 }
 
@@ -65,20 +69,22 @@ expire_context(fq_session *session, uint64_t now_ns)
     }
     FQ_METRIC_ADD(&session->service->metrics, connections_expired, 1);
     session->end_reason = FQ_END_EXPIRED;
-    fq_gtws_close(&session->gtws, auth->expiry_code, reason_expired);
+    fq_protocol_close(&session->protocol, auth->expiry_code, reason_expired);
 }
 
 static void
-on_deadline(fq_service_deadline *deadline, uint64_t now_ns)
+on_deadline(fq_deadline *deadline, uint64_t now_ns)
 {
     fq_session *session = FQ_CONTAINER_OF(deadline, fq_session, deadline);
-    fq_gtws_tick(&session->gtws, now_ns);
+    fq_protocol_tick(&session->protocol, now_ns);
     if (session->asked_until_ns <= now_ns) {
         FQ_METRIC_ADD(&session->service->metrics, refused_auth_timeouts, 1);
-        fq_gtws_close(&session->gtws, CLOSE_FORBIDDEN, reason_forbidden);
+        fq_protocol_refuse(&session->protocol, 0, reason_none);
     }
-    if (session->gtws.state != FQ_GTWS_CLOSED && session->expires_ns <= now_ns)
+    if (session->protocol.state != FQ_PROTOCOL_CLOSED
+        && session->expires_ns <= now_ns)
         expire_context(session, now_ns);
+    fq_liveness_tick(session, now_ns);
     fq_authentication_arm(session);
 }
 
@@ -96,7 +102,8 @@ fq_authentication_init(fq_session *session)
 void
 fq_authentication_fini(fq_session *session)
 {
-    fq_service_set_deadline(session->service, &session->deadline, UINT64_MAX);
+    fq_deadlines_set(&session->service->deadlines, &session->deadline,
+                     UINT64_MAX);
     session->asked_until_ns = UINT64_MAX;
     session->expires_ns = UINT64_MAX;
     fq_rcbuf_unref(session->next_ping);
@@ -123,6 +130,7 @@ ask(fq_session *session, fq_call_kind kind, fq_rcbuf *payload)
         fq_call_free(call);
         return status;
     }
+    session->asked_orders = session->service->orders.n_ever;
     if (auth->token != 0)
         session->asked_until_ns = fq_clock_now_ns() + auth->timeout_ns;
     return FQ_OK;
@@ -145,10 +153,7 @@ static void
 refuse(fq_session *session, uint16_t code, fq_str reason)
 {
     FQ_METRIC_ADD(&session->service->metrics, refused_authentications, 1);
-    if (code == 0)
-        fq_gtws_close(&session->gtws, CLOSE_FORBIDDEN, reason_forbidden);
-    else
-        fq_gtws_close(&session->gtws, code, reason);
+    fq_protocol_refuse(&session->protocol, code, reason);
 }
 
 void
@@ -157,14 +162,15 @@ fq_authentication_start(fq_session *session, yyjson_val *payload)
     fq_rcbuf *text;
     fq_status status = FQ_OK;
     if (!session->service->has_init_hook) {
-        fq_gtws_ack(&session->gtws, fq_str_make(NULL, 0));
+        fq_protocol_ack(&session->protocol, fq_str_make(NULL, 0),
+                        fq_clock_now_ns());
     } else {
         status = payload_text(payload, &text);
         if (status == FQ_OK)
             status = ask(session, FQ_CALL_INIT, text);
     }
     if (status != FQ_OK)
-        refuse(session, 0, reason_forbidden);
+        refuse(session, 0, reason_none);
     fq_authentication_arm(session);
 }
 
@@ -172,7 +178,7 @@ void
 fq_authentication_ping(fq_session *session, yyjson_val *payload)
 {
     if (session->service->auth.token == 0
-        || session->gtws.state != FQ_GTWS_READY
+        || session->protocol.state != FQ_PROTOCOL_READY
         || !yyjson_is_str(fq_json_get(payload, FQ_STR_LIT("authorization"))))
         return;
     fq_rcbuf *text;
@@ -184,7 +190,7 @@ fq_authentication_ping(fq_session *session, yyjson_val *payload)
         status = ask(session, FQ_CALL_RENEW, text);
     }
     if (status != FQ_OK)
-        refuse(session, 0, reason_forbidden);
+        refuse(session, 0, reason_none);
     fq_authentication_arm(session);
 }
 
@@ -203,7 +209,7 @@ enter_user(fq_session *session)
     if (status == FQ_OK)
         return true;
     FQ_METRIC_ADD(&service->metrics, refused_user_connections, 1);
-    fq_gtws_close(&session->gtws, CLOSE_TRY_AGAIN, reason_too_many);
+    fq_protocol_close(&session->protocol, CLOSE_TRY_AGAIN, reason_too_many);
     return false;
 }
 
@@ -229,9 +235,9 @@ answer_init(fq_session *session, const fq_call *call, fq_str text)
     if (call->answer != FQ_ANSWER_VALUE)
         refuse(session, call->close_code, text);
     else if (call->context != NULL && !set_context(session, call->context))
-        refuse(session, 0, reason_forbidden);
+        refuse(session, 0, reason_none);
     else if (enter_user(session))
-        fq_gtws_ack(&session->gtws, text);
+        fq_protocol_ack(&session->protocol, text, fq_clock_now_ns());
 }
 
 /* Every subscription is looked at once: those seen go to the end of the list.
@@ -258,7 +264,7 @@ answer_renewal(fq_session *session, const fq_call *call, fq_str text)
     }
     bool was_expired = session->is_expired;
     if (!set_context(session, call->context)) {
-        refuse(session, 0, reason_forbidden);
+        refuse(session, 0, reason_none);
         return;
     }
     if (!enter_user(session))
@@ -266,29 +272,47 @@ answer_renewal(fq_session *session, const fq_call *call, fq_str text)
     FQ_METRIC_ADD(&session->service->metrics, reauthentications, 1);
     renew_subscriptions(session);
     /* Sources were held while nothing could be delivered. */
-    if (was_expired && session->gtws.state != FQ_GTWS_CLOSED)
+    if (was_expired && session->protocol.state != FQ_PROTOCOL_CLOSED)
         session->peer.ops->room(&session->peer);
     fq_rcbuf *next = session->next_ping;
     session->next_ping = NULL;
     if (next == NULL)
         return;
-    if (session->gtws.state == FQ_GTWS_CLOSED)
+    if (session->protocol.state == FQ_PROTOCOL_CLOSED)
         fq_rcbuf_unref(next);
     else if (ask(session, FQ_CALL_RENEW, next) != FQ_OK)
-        refuse(session, 0, reason_forbidden);
+        refuse(session, 0, reason_none);
+}
+
+/* Whether somebody has had the client that |call| lets in disconnected since
+ * its handler was asked; then it is. */
+static bool
+is_disconnected(fq_session *session, const fq_call *call)
+{
+    fq_close close;
+    if (call->answer != FQ_ANSWER_VALUE || call->context == NULL
+        || !fq_orders_find(&session->service->orders, session->asked_orders,
+                           call->context,
+                           fq_rcbuf_str(session->port->connection_id), &close))
+        return false;
+    session->end_reason = FQ_END_MANAGED;
+    fq_protocol_close(&session->protocol, close.code,
+                      fq_str_make(close.reason, close.reason_len));
+    return true;
 }
 
 void
 fq_authentication_answer(fq_session *session, const fq_call *call)
 {
-    if (session->gtws.state == FQ_GTWS_CLOSED)
+    if (session->protocol.state == FQ_PROTOCOL_CLOSED)
         return;
     fq_str text = call->answer_text == NULL ? fq_str_make(NULL, 0)
                                             : fq_rcbuf_str(call->answer_text);
     session->asked_until_ns = UINT64_MAX;
-    if (call->kind == FQ_CALL_INIT)
+    bool is_gone = is_disconnected(session, call);
+    if (!is_gone && call->kind == FQ_CALL_INIT)
         answer_init(session, call, text);
-    else
+    else if (!is_gone)
         answer_renewal(session, call, text);
     fq_authentication_arm(session);
 }

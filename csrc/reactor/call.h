@@ -47,7 +47,8 @@ typedef struct fq_call {
                                 * one, what the session names it by: no
                                 * subscription has that id; for SHARED, and
                                 * the CANCEL of one, the class's id */
-    uint64_t sent_ns;             /* RESOLVE and SHARED: when it was */
+    uint64_t called_ns;           /* RESOLVE and SHARED, in the answer: when
+                                   * the resolver was; 0: it was not */
     uint64_t token;               /* of the resolver, source or handler */
     fq_rcbuf *data;               /* JSON: the event's data, a payload */
     fq_rcbuf *variables;          /* JSON: coerced variables */

@@ -16,17 +16,21 @@ count_losses(fq_metrics *metrics, const fq_queue_losses *losses)
 
 fq_status
 fq_delivery_queue(fq_port *port, fq_metrics *metrics, fq_sub *sub,
-                  fq_rcbuf *head, fq_rcbuf *payload)
+                  fq_rcbuf *head, uint8_t tail_len, fq_rcbuf *payload)
 {
     fq_queue_item item = {
         .head = fq_rcbuf_ref(head),
         .body = fq_rcbuf_ref(payload),
+        .position = sub->next_position,
         .sub_id = sub->id,
         .n_dropped = sub->n_carried,
-        .overflow = sub->overflow,
+        .overflow = (uint8_t)sub->overflow,
+        .tail_len = tail_len,
+        .position_as = sub->position_as,
     };
     fq_rcbuf *key = sub->next_key;
     sub->next_key = NULL;
+    sub->next_position = NULL;
     fq_queue_losses losses;
     fq_status status = fq_port_offer(port, &item, key, &losses);
     fq_rcbuf_unref(key);

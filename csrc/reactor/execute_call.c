@@ -37,6 +37,8 @@ fq_execute_call_send(fq_port *port, fq_call_kind kind,
     if (status != FQ_OK)
         return status;
     call->token = token;
+    if (request->context != NULL)
+        call->context = fq_security_context_ref(request->context);
     status = fq_rcbuf_new(request->id, &call->subscription_id);
     if (status == FQ_OK && request->operation_name.ptr != NULL)
         status = fq_rcbuf_new(request->operation_name, &call->operation_name);

@@ -14,9 +14,10 @@
 typedef struct fq_execute_request {
     fq_str id; /* the client's, of the operation */
     fq_str query;
-    fq_str operation_name;  /* ptr NULL: none */
-    yyjson_val *variables;  /* an object, or NULL */
-    yyjson_val *extensions; /* likewise */
+    fq_str operation_name;        /* ptr NULL: none */
+    yyjson_val *variables;        /* an object, or NULL */
+    yyjson_val *extensions;       /* likewise */
+    fq_security_context *context; /* who asks; NULL: nobody in particular */
 } fq_execute_request;
 
 /* Sends |request| to |port|'s loop as a call of |kind|, EXECUTE or SUBSCRIBE,

@@ -15,6 +15,10 @@
 #include "reactor/sub_call.h"
 
 #define CLOSE_FORBIDDEN 4403
+#define CLOSE_FAILED 1011
+
+/* The closing braces of a payload and of its message. */
+static const fq_str feed_tail = FQ_STR("}}");
 
 typedef struct feed {
     fq_port_peer peer;
@@ -24,7 +28,7 @@ typedef struct feed {
     fq_port *port;       /* the peer's reference */
     fq_sub *sub;         /* NULL before it is live and after it ended */
     fq_rcbuf *id;        /* the subscription's, as its maker gave it */
-    fq_rcbuf *head;      /* in front of every payload */
+    fq_rcbuf *head;      /* around every payload, see feed_tail */
     fq_call *cancel;     /* sent or freed with the subscription */
     bool is_stream;
     fq_security_context *context; /* who it is for; one reference */
@@ -34,6 +38,7 @@ typedef struct feed {
     fq_rcbuf *query;
     fq_rcbuf *operation_name; /* NULL: none */
     fq_rcbuf *variables;      /* NULL: none */
+    fq_rcbuf *after;          /* NULL: none */
     fq_field *field;          /* kind, returns, token and channels */
 } feed;
 
@@ -44,9 +49,11 @@ free_request(feed *self)
     fq_rcbuf_unref(self->query);
     fq_rcbuf_unref(self->operation_name);
     fq_rcbuf_unref(self->variables);
+    fq_rcbuf_unref(self->after);
     fq_field_free(self->field);
     self->done = NULL;
     self->query = self->operation_name = self->variables = NULL;
+    self->after = NULL;
     self->field = NULL;
 }
 
@@ -88,7 +95,7 @@ sink_next(fq_sink *sink, fq_sub *sub, fq_rcbuf *payload)
 {
     feed *self = feed_of_sink(sink);
     (void)fq_delivery_queue(self->port, &self->service->metrics, sub,
-                            self->head, payload);
+                            self->head, (uint8_t)feed_tail.len, payload);
 }
 
 static void
@@ -109,10 +116,10 @@ sink_overflow(fq_sink *sink, fq_sub *sub)
 }
 
 static bool
-sink_has_room(fq_sink *sink, fq_sub *sub)
+sink_has_room(fq_sink *sink, fq_sub *sub, size_t n_items, size_t n_bytes)
 {
     (void)sub;
-    return fq_port_has_room(feed_of_sink(sink)->port);
+    return fq_port_has_room(feed_of_sink(sink)->port, n_items, n_bytes);
 }
 
 static void
@@ -134,13 +141,21 @@ sink_name(fq_sink *sink, const fq_sub *sub)
 /* The application is told by the close alone: what it reads are messages of
  * the protocol to a client that is still there. */
 static void
-sink_refuse(fq_sink *sink, fq_sub *sub, fq_str errors)
+sink_refuse(fq_sink *sink, fq_sub *sub, fq_end_reason reason, fq_str errors)
 {
     (void)sub;
     (void)errors;
     feed *self = feed_of_sink(sink);
-    release_sub(self, FQ_END_MANAGED);
-    fq_port_close(self->port, CLOSE_FORBIDDEN, FQ_STR_LIT("Forbidden"), true);
+    release_sub(self, reason);
+    if (reason == FQ_END_POSITION_LOST)
+        fq_port_close(self->port, FQ_FEED_POSITION_LOST,
+                      FQ_STR_LIT("Position lost"), false);
+    else if (reason == FQ_END_MANAGED)
+        fq_port_close(self->port, CLOSE_FORBIDDEN, FQ_STR_LIT("Forbidden"),
+                      true);
+    else
+        fq_port_close(self->port, CLOSE_FAILED,
+                      FQ_STR_LIT("Internal server error"), false);
 }
 
 static const fq_sink_ops sink_ops = {
@@ -276,15 +291,20 @@ subscribe(feed *self, fq_rcbuf **ptext)
         .channels = self->field->n_channels == 0 ? NULL
                                                  : self->field->channels,
         .n_channels = self->field->n_channels,
+        .position_as = self->is_stream ? FQ_POSITION_EXTENSION : 0,
         .context = self->context,
         .now_ns = fq_clock_now_ns(),
         .wall_ns = fq_clock_wall_ns(),
     };
     if (self->operation_name != NULL)
         args.operation_name = fq_rcbuf_str(self->operation_name);
+    if (self->after != NULL)
+        args.after = fq_rcbuf_str(self->after);
     bool is_request_error;
     fq_sub *sub = NULL;
-    status = fq_service_admit_memory(self->service, &errors);
+    status = fq_outage_admit(self->service, &errors);
+    if (status == FQ_OK)
+        status = fq_service_admit_memory(self->service, &errors);
     if (status == FQ_OK)
         status = fq_engine_subscribe(self->service->engine, &self->sink, &args,
                                      &sub, &errors, &is_request_error);
@@ -306,6 +326,21 @@ out:
     return status;
 }
 
+/* Where the stream begins; NULL: it has no positions, or there is no memory
+ * for this one. */
+static fq_rcbuf *
+read_position(const feed *self)
+{
+    if (self->sub == NULL || self->sub->position_as == 0)
+        return NULL;
+    if (self->after != NULL)
+        return fq_rcbuf_ref(self->after);
+    fq_bus *bus = fq_publisher_bus(self->service->publisher);
+    fq_rcbuf *position;
+    (void)bus->ops->position(bus, &position);
+    return position;
+}
+
 static void
 run_open(fq_job *job)
 {
@@ -324,6 +359,8 @@ run_open(fq_job *job)
     }
     if (status != FQ_OK)
         FQ_METRIC_ADD(&self->service->metrics, subscriptions_refused, 1);
+    else if (self->is_stream)
+        text = read_position(self);
     FQ_METRIC_SUB(&self->service->metrics, subscriptions_pending, 1);
     fq_ticket_complete(self->done, status, text);
     free_request(self);
@@ -339,7 +376,7 @@ copy_optional(fq_str s, fq_rcbuf **pcopy)
     return s.ptr == NULL ? FQ_OK : fq_rcbuf_new(s, pcopy);
 }
 
-/* `{"type":"next","id":"<id>","payload":`, or the last of it. */
+/* `{"type":"next","id":"<id>","payload":`, or the last of it, and the tail. */
 static fq_status
 make_head(const fq_feed_args *args, fq_rcbuf **phead)
 {
@@ -351,6 +388,7 @@ make_head(const fq_feed_args *args, fq_rcbuf **phead)
         fq_buf_append_char(&buf, ',');
     }
     fq_buf_append_str(&buf, FQ_STR_LIT("\"payload\":"));
+    fq_buf_append_str(&buf, feed_tail);
     fq_status status = fq_buf_to_rcbuf(&buf, phead);
     fq_buf_fini(&buf);
     return status;
@@ -376,6 +414,8 @@ copy_request(feed *self, const fq_feed_args *args)
         status = copy_optional(args->operation_name, &self->operation_name);
     if (status == FQ_OK)
         status = copy_optional(args->variables, &self->variables);
+    if (status == FQ_OK)
+        status = copy_optional(args->after, &self->after);
     if (status == FQ_OK)
         status = fq_field_new(&field, &self->field);
     return status;

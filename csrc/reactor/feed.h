@@ -11,7 +11,13 @@
 #include "reactor/service.h"
 #include "reactor/ticket.h"
 
+/* The close of a stream whose position is lost; the text of |done| is that of
+ * the bus when it went live, if its deliveries have positions. */
+#define FQ_FEED_POSITION_LOST 4410
+
 typedef struct fq_feed_args {
+    fq_str after;   /* only of a stream: from this position on; ptr NULL: from
+                     * now on */
     bool is_stream; /* what is declared of the field counts, not the four
                      * members after the variables; its reader is told of
                      * messages by port mail, and these are no more than

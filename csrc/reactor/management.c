@@ -23,14 +23,19 @@ static const fq_str forbidden = FQ_STR(
 
 typedef struct walk {
     fq_job job;
-    fq_service *service; /* one reference */
-    fq_ticket *done;     /* one reference */
+    fq_service *service;      /* one reference */
+    fq_ticket *done;          /* one reference, or NULL */
+    fq_management_cb done_cb; /* or NULL */
+    void *arg;                /* of done_cb */
+    bool is_holding;          /* the publisher, until it ends */
     fq_live_query query;
     fq_rcbuf *texts; /* what the query points into */
     size_t n_found;
     size_t iter; /* list, invalidate: as fq_engine_next_sub has it */
     /* list */
     size_t limit;
+    size_t max_bytes;
+    bool is_cut;
     fq_buf buf;
     /* disconnect */
     fq_service_client place; /* end is NULL: nobody's */
@@ -42,16 +47,29 @@ typedef struct walk {
 /* ── the walk ── */
 
 static void
-finish(walk *self, fq_status status, fq_rcbuf *text)
+walk_free(walk *self)
 {
-    fq_ticket_complete(self->done, status, text);
     fq_ticket_unref(self->done);
     fq_service_unref(self->service);
     fq_rcbuf_unref(self->texts);
     fq_filter_unref(self->where);
     fq_buf_fini(&self->buf);
-    fq_list_remove(&self->place.node);
     fq_free(self);
+}
+
+static void
+finish(walk *self, fq_status status, fq_rcbuf *text)
+{
+    if (self->is_holding)
+        fq_publisher_resume(self->service->publisher);
+    if (self->done_cb != NULL)
+        self->done_cb(self->service, self->arg, status, text, !self->is_cut);
+    else if (self->done != NULL)
+        fq_ticket_complete(self->done, status, text);
+    else
+        fq_rcbuf_unref(text);
+    fq_list_remove(&self->place.node);
+    walk_free(self);
 }
 
 static void
@@ -108,7 +126,7 @@ walk_new(fq_service *service, const fq_live_query *query, fq_ticket *done,
     }
     self->job.run = run;
     self->service = fq_service_ref(service);
-    self->done = fq_ticket_ref(done);
+    self->done = done == NULL ? NULL : fq_ticket_ref(done);
     fq_buf_init(&self->buf);
     fq_list_init(&self->place.node);
     *pself = self;
@@ -119,13 +137,21 @@ static fq_status
 walk_start(walk *self)
 {
     fq_status status = fq_reactor_post(self->service->reactor, &self->job);
-    if (status == FQ_OK)
-        return FQ_OK;
-    fq_ticket_unref(self->done);
-    fq_service_unref(self->service);
-    fq_rcbuf_unref(self->texts);
-    fq_filter_unref(self->where);
-    fq_free(self);
+    if (status != FQ_OK)
+        walk_free(self);
+    return status;
+}
+
+/* The same for a walk during which nothing is delivered. */
+static fq_status
+walk_start_holding(walk *self)
+{
+    fq_publisher *publisher = self->service->publisher;
+    self->is_holding = true;
+    fq_publisher_hold(publisher);
+    fq_status status = walk_start(self);
+    if (status != FQ_OK)
+        fq_publisher_resume(publisher);
     return status;
 }
 
@@ -137,9 +163,9 @@ is_text(fq_str wanted, fq_str text)
     return wanted.ptr == NULL || (text.ptr != NULL && fq_str_eq(wanted, text));
 }
 
-static bool
-matches_client(const fq_live_query *query, const fq_security_context *context,
-               fq_str connection_id)
+bool
+fq_live_query_matches(const fq_live_query *query,
+                      const fq_security_context *context, fq_str connection_id)
 {
     static const fq_security_context nobody;
     if (context == NULL)
@@ -238,6 +264,22 @@ finish_list(walk *self)
     finish(self, status, text);
 }
 
+/* False: there is no room for it. */
+static bool
+add_sub(walk *self, const fq_sub *sub)
+{
+    size_t len = self->buf.len;
+    fq_buf_append_char(&self->buf, self->n_found == 0 ? '[' : ',');
+    write_sub(sub, &self->buf);
+    if (self->max_bytes != 0 && self->buf.len >= self->max_bytes) {
+        self->buf.len = len;
+        self->is_cut = true;
+        return false;
+    }
+    self->n_found++;
+    return true;
+}
+
 static void
 run_list(fq_job *job)
 {
@@ -254,13 +296,15 @@ run_list(fq_job *job)
             finish_list(self);
             return;
         }
-        if (!matches_client(&self->query, sub->context,
-                            sub->sink->connection_id)
+        if (!fq_live_query_matches(&self->query, sub->context,
+                                   sub->sink->connection_id)
             || (self->query.channel.ptr != NULL
                 && !listens_on(sub, self->query.channel)))
             continue;
-        fq_buf_append_char(&self->buf, self->n_found++ == 0 ? '[' : ',');
-        write_sub(sub, &self->buf);
+        if (!add_sub(self, sub)) {
+            finish_list(self);
+            return;
+        }
     }
     go_on(self);
 }
@@ -277,20 +321,23 @@ fq_service_list_subs(fq_service *service, const fq_live_query *query,
     return walk_start(self);
 }
 
-/* ── disconnect ── */
-
-/* The client behind the walk's place, which moves on; NULL at the end. */
-static fq_service_client *
-next_client(walk *self)
+fq_status
+fq_management_list(fq_service *service, const fq_live_query *query,
+                   size_t limit, size_t max_bytes, fq_management_cb done_cb,
+                   void *arg)
 {
-    fq_list *place = &self->place.node;
-    fq_list *next = place->next;
-    if (next == &self->service->clients)
-        return NULL;
-    fq_list_remove(place);
-    fq_list_push_back(next->next, place);
-    return FQ_CONTAINER_OF(next, fq_service_client, node);
+    walk *self;
+    fq_status status = walk_new(service, query, NULL, run_list, &self);
+    if (status != FQ_OK)
+        return status;
+    self->limit = limit;
+    self->max_bytes = max_bytes;
+    self->done_cb = done_cb;
+    self->arg = arg;
+    return walk_start(self);
 }
+
+/* ── disconnect ── */
 
 static void
 run_disconnect(fq_job *job)
@@ -301,11 +348,15 @@ run_disconnect(fq_job *job)
         finish(self, FQ_ERR_CLOSED, NULL);
         return;
     }
-    if (fq_list_is_empty(&self->place.node))
+    if (fq_list_is_empty(&self->place.node)) {
         fq_list_push_back(service->clients.next, &self->place.node);
+        fq_orders_add(&service->orders, &self->query, self->texts,
+                      &self->close);
+    }
     fq_str reason = fq_str_make(self->close.reason, self->close.reason_len);
     for (size_t n = 0; n < SLICE; n++) {
-        fq_service_client *client = next_client(self);
+        fq_service_client *client = fq_service_next_client(service,
+                                                           &self->place);
         if (client == NULL) {
             finish_with_count(self);
             return;
@@ -314,8 +365,8 @@ run_disconnect(fq_job *job)
             continue;
         const fq_security_context *context = client->who(client);
         if (context == NULL
-            || !matches_client(&self->query, context,
-                               fq_rcbuf_str(client->connection_id)))
+            || !fq_live_query_matches(&self->query, context,
+                                      fq_rcbuf_str(client->connection_id)))
             continue;
         self->n_found++;
         client->end(client, self->close.code, reason, FQ_END_MANAGED);
@@ -323,20 +374,41 @@ run_disconnect(fq_job *job)
     go_on(self);
 }
 
-fq_status
-fq_service_disconnect(fq_service *service, const fq_live_query *query,
-                      uint16_t code, fq_str reason, fq_ticket *done)
+static fq_status
+new_disconnect(fq_service *service, const fq_live_query *query, uint16_t code,
+               fq_str reason, fq_ticket *done, walk **pself)
 {
     walk *self;
-    fq_status status = walk_new(service, query, done, run_disconnect, &self);
+    fq_status status = walk_new(service, query, done, run_disconnect, pself);
     if (status != FQ_OK)
         return status;
+    self = *pself;
     reason = fq_utf8_truncate(reason, FQ_CLOSE_REASON_MAX);
     self->close.code = code;
     self->close.reason_len = (uint8_t)reason.len;
     if (reason.len > 0)
         memcpy(self->close.reason, reason.ptr, reason.len);
-    return walk_start(self);
+    return FQ_OK;
+}
+
+fq_status
+fq_service_disconnect(fq_service *service, const fq_live_query *query,
+                      uint16_t code, fq_str reason, fq_ticket *done)
+{
+    walk *self;
+    fq_status status = new_disconnect(service, query, code, reason, done,
+                                      &self);
+    return status == FQ_OK ? walk_start(self) : status;
+}
+
+fq_status
+fq_management_disconnect(fq_service *service, const fq_live_query *query,
+                         uint16_t code, fq_str reason)
+{
+    walk *self;
+    fq_status status = new_disconnect(service, query, code, reason, NULL,
+                                      &self);
+    return status == FQ_OK ? walk_start_holding(self) : status;
 }
 
 /* ── invalidate ── */
@@ -348,8 +420,8 @@ is_meant(fq_filter *where, const fq_sub *sub)
     fq_filter_bound *bound = NULL;
     bool is_meant = true;
     if (sub->binding.args == NULL
-        || fq_json_read(fq_rcbuf_str(sub->binding.args), FQ_JSON_STRICT, &args,
-                        NULL)
+        || fq_json_read(fq_rcbuf_str(sub->binding.args),
+                        FQ_JSON_LONE_SURROGATES, &args, NULL)
                == FQ_OK) {
         fq_status status = fq_filter_bind(where, yyjson_doc_get_root(args),
                                           sub->context, &bound);
@@ -378,19 +450,34 @@ run_invalidate(fq_job *job)
         if (!is_meant(self->where, sub))
             continue;
         self->n_found++;
-        sub->sink->ops->refuse(sub->sink, sub, forbidden);
+        sub->sink->ops->refuse(sub->sink, sub, FQ_END_MANAGED, forbidden);
     }
     go_on(self);
+}
+
+static fq_status
+new_invalidate(fq_service *service, fq_filter *where, fq_ticket *done,
+               walk **pself)
+{
+    static const fq_live_query all;
+    fq_status status = walk_new(service, &all, done, run_invalidate, pself);
+    if (status == FQ_OK)
+        (*pself)->where = fq_filter_ref(where);
+    return status;
 }
 
 fq_status
 fq_service_invalidate(fq_service *service, fq_filter *where, fq_ticket *done)
 {
-    static const fq_live_query all;
     walk *self;
-    fq_status status = walk_new(service, &all, done, run_invalidate, &self);
-    if (status != FQ_OK)
-        return status;
-    self->where = fq_filter_ref(where);
-    return walk_start(self);
+    fq_status status = new_invalidate(service, where, done, &self);
+    return status == FQ_OK ? walk_start(self) : status;
+}
+
+fq_status
+fq_management_invalidate(fq_service *service, fq_filter *where)
+{
+    walk *self;
+    fq_status status = new_invalidate(service, where, NULL, &self);
+    return status == FQ_OK ? walk_start_holding(self) : status;
 }

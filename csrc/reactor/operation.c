@@ -7,7 +7,9 @@
 #include "base/clock.h"
 #include "json/reader.h"
 #include "json/writer.h"
+#include "reactor/authentication.h"
 #include "reactor/call.h"
+#include "reactor/resume.h"
 #include "reactor/sub_call.h"
 
 /* Executions are numbered in the upper half of an id whose lower half is the
@@ -39,16 +41,15 @@ free_refused(fq_operation *self)
 }
 
 static fq_status
-new_operation(fq_session *session, fq_gtws_op *op, fq_operation **pself)
+new_operation(fq_session *session, fq_protocol_op *op, fq_operation **pself)
 {
     *pself = NULL;
     fq_operation *self = fq_alloc_zero(sizeof(*self));
     if (self == NULL)
         return FQ_ERR_NOMEM;
     self->op = op;
-    fq_status status = fq_gtws_next_head(op, &self->head);
-    if (status == FQ_OK)
-        status = fq_call_new(FQ_CALL_CANCEL, session->port, 0, &self->cancel);
+    fq_status status = fq_call_new(FQ_CALL_CANCEL, session->port, 0,
+                                   &self->cancel);
     if (status != FQ_OK) {
         fq_operation_free(self);
         return status;
@@ -88,43 +89,48 @@ void
 fq_operation_refuse(fq_session *session, fq_operation *self,
                     fq_end_reason reason, fq_str errors)
 {
-    fq_gtws_op *op = self->op;
+    fq_protocol_op *op = self->op;
     op->handle = NULL;
     fq_operation_release(session, self, reason);
-    fq_gtws_error(&session->gtws, op, errors);
+    fq_protocol_error(&session->protocol, op, errors);
 }
 
 /* ── the start ── */
+
+/* The one result of |op| and its end. Errors: FQ_ERR_NOMEM (nothing was
+ * sent, |op| goes on). */
+static fq_status
+send_only(fq_session *session, fq_protocol_op *op, fq_str result)
+{
+    fq_status status = fq_protocol_next(&session->protocol, op, result);
+    if (status == FQ_OK && session->protocol.state != FQ_PROTOCOL_CLOSED)
+        fq_protocol_end(&session->protocol, op);
+    return status;
+}
 
 /* Answers a subscribe that came to nothing. Variables that do not fit are a
  * request error: a result without data, then the end (GraphQL Sep 2025 7.1).
  * Everything else is an `error` message. */
 static void
-refuse_operation(fq_session *session, fq_gtws_op *op,
-                 const fq_operation *operation, fq_gql_errors *errors,
-                 bool is_request_error)
+refuse_operation(fq_session *session, fq_protocol_op *op,
+                 fq_gql_errors *errors, bool is_request_error)
 {
     FQ_METRIC_ADD(&session->service->metrics, subscriptions_refused, 1);
     fq_buf buf = FQ_BUF_INIT;
-    if (is_request_error && operation != NULL) {
-        fq_buf_append_str(&buf, fq_rcbuf_str(operation->head));
+    if (is_request_error) {
         fq_buf_append_str(&buf, FQ_STR_LIT("{\"errors\":"));
         fq_gql_errors_write(errors, &buf);
-        fq_buf_append_str(&buf, FQ_STR_LIT("}}"));
-        fq_rcbuf *text;
-        if (fq_buf_to_rcbuf(&buf, &text) == FQ_OK) {
-            fq_session_send(session, text);
-            if (session->gtws.state != FQ_GTWS_CLOSED)
-                fq_gtws_end(&session->gtws, op);
+        fq_buf_append_char(&buf, '}');
+        if (fq_buf_status(&buf) == FQ_OK
+            && send_only(session, op, fq_buf_str(&buf)) == FQ_OK)
             goto out;
-        }
     } else if (errors->n_items > 0) {
         fq_gql_errors_write(errors, &buf);
     }
     fq_str text = fq_buf_str(&buf);
     if (fq_buf_status(&buf) != FQ_OK || is_request_error || text.len == 0)
         text = errors_out_of_memory;
-    fq_gtws_error(&session->gtws, op, text);
+    fq_protocol_error(&session->protocol, op, text);
 out:
     fq_buf_fini(&buf);
 }
@@ -145,7 +151,7 @@ tell_unhandled(fq_session *session)
 
 /* Finds who executes |plan|, a query or mutation; *ptoken is 0 for nobody. */
 static fq_status
-find_executor(const fq_service *service, const fq_plan *plan, uint64_t *ptoken,
+find_executor(fq_service *service, const fq_plan *plan, uint64_t *ptoken,
               fq_gql_errors *errors)
 {
     *ptoken = service->execute_token;
@@ -153,6 +159,7 @@ find_executor(const fq_service *service, const fq_plan *plan, uint64_t *ptoken,
         return FQ_OK;
     if (service->introspect == FQ_INTROSPECT_REFUSE
         && fq_plan_asks_schema(plan)) {
+        FQ_METRIC_ADD(&service->metrics, refused_introspection, 1);
         fq_gql_errors_add(errors, "FORBIDDEN",
                           "Introspection is not allowed here.");
         return FQ_ERR_INVALID;
@@ -168,8 +175,10 @@ start_execution(fq_session *session, fq_operation *operation, uint64_t token,
                 const fq_execute_request *request)
 {
     fq_sub_id id = (fq_sub_id)++session->n_executions << 32 | EXECUTION_SLOT;
+    fq_execute_request asked = *request;
+    asked.context = session->context;
     fq_status status = fq_execute_call_send(session->port, FQ_CALL_EXECUTE,
-                                            request, token, id);
+                                            &asked, token, id);
     if (status != FQ_OK)
         return status;
     operation->execution_id = id;
@@ -180,7 +189,7 @@ start_execution(fq_session *session, fq_operation *operation, uint64_t token,
 static size_t
 operation_n_bytes(const fq_operation *self)
 {
-    return sizeof(*self) + sizeof(fq_gtws_op) + self->op->id.len
+    return sizeof(*self) + sizeof(fq_protocol_op) + self->op->id.len
            + sizeof(fq_rcbuf) + self->head->len
            + (self->cancel != NULL ? sizeof(fq_call) : 0);
 }
@@ -208,10 +217,11 @@ start_subscription(fq_session *session, fq_operation *operation,
                    const fq_subscribe_args *args, fq_gql_errors *errors,
                    bool *pis_request_error)
 {
-    fq_sub *sub;
-    fq_status status = fq_engine_subscribe(session->service->engine,
-                                           &session->sink, args, &sub, errors,
-                                           pis_request_error);
+    fq_sub *sub = NULL;
+    fq_status status = fq_outage_admit(session->service, errors);
+    if (status == FQ_OK)
+        status = fq_engine_subscribe(session->service->engine, &session->sink,
+                                     args, &sub, errors, pis_request_error);
     /* A source may have ended in its first call; all of it is gone then. */
     if (status == FQ_OK && sub != NULL) {
         operation->sub = sub;
@@ -222,18 +232,70 @@ start_subscription(fq_session *session, fq_operation *operation,
     return status;
 }
 
+static fq_protocol_operation
+operation_type(const fq_plan *plan)
+{
+    switch (fq_plan_operation_type(plan)) {
+    case FQ_OPERATION_SUBSCRIPTION:
+        return FQ_PROTOCOL_SUBSCRIPTION;
+    case FQ_OPERATION_MUTATION:
+        return FQ_PROTOCOL_MUTATION;
+    default:
+        return FQ_PROTOCOL_QUERY;
+    }
+}
+
+/* Asks the protocol, once, whether it can answer |plan|, and by which words.
+ * FQ_ERR_CLOSED: it cannot, and has closed. */
+static fq_status
+settle_answer(fq_session *session, fq_operation *operation,
+              const fq_plan *plan)
+{
+    if (operation->head != NULL)
+        return FQ_OK;
+    /* Who starts it releases it, not the close. */
+    operation->op->handle = NULL;
+    bool is_admitted = fq_protocol_admits(
+        &session->protocol, operation_type(plan), fq_clock_now_ns());
+    operation->op->handle = operation;
+    if (!is_admitted)
+        return FQ_ERR_CLOSED;
+    fq_authentication_arm(session);
+    return fq_protocol_next_head(&session->protocol, operation->op,
+                                 &operation->head, &operation->tail_len);
+}
+
+/* How the client hears of positions: as it asks, and where its protocol has a
+ * place for them of its own, always. */
+static uint8_t
+position_as(const fq_session *session, const fq_resume *resume)
+{
+    unsigned as = 0;
+    if (resume->wants_position)
+        as |= FQ_POSITION_EXTENSION;
+    if (session->protocol.kind->has_event_ids)
+        as |= FQ_POSITION_EVENT_ID;
+    return (uint8_t)as;
+}
+
 static fq_status
 start_operation(fq_session *session, fq_operation *operation,
                 const fq_execute_request *request, bool asks_hook,
                 fq_gql_errors *errors, bool *pis_request_error)
 {
     fq_service *service = session->service;
+    fq_resume resume;
+    if (fq_resume_read(request->extensions, &resume, errors) != FQ_OK) {
+        FQ_METRIC_ADD(&service->metrics, refused_positions, 1);
+        return FQ_ERR_INVALID;
+    }
     fq_subscribe_args args = {
         .query = request->query,
         .operation_name = request->operation_name,
         .variables = request->variables,
         .context = session->context,
         .is_client = true,
+        .after = resume.after,
         .handle = operation,
         .now_ns = fq_clock_now_ns(),
         .wall_ns = fq_clock_wall_ns(),
@@ -246,10 +308,12 @@ start_operation(fq_session *session, fq_operation *operation,
     uint64_t token = 0;
     bool is_subscription = fq_plan_operation_type(plan)
                            == FQ_OPERATION_SUBSCRIPTION;
-    if (!is_subscription)
+    status = settle_answer(session, operation, plan);
+    args.position_as = position_as(session, &resume);
+    if (status == FQ_OK && !is_subscription)
         status = find_executor(service, plan, &token, errors);
     if (status != FQ_OK) {
-        FQ_METRIC_ADD(&service->metrics, refused_introspection, 1);
+        /* Refused. */
     } else if (token != 0) {
         status = start_execution(session, operation, token, request);
     } else if (is_subscription && asks_hook && service->subscribe_token != 0) {
@@ -277,7 +341,7 @@ admit_operation(fq_session *session, fq_execute_request *request,
         return FQ_ERR_INVALID;
     }
     size_t max = service->limits.max_subscriptions_per_connection;
-    if (max != 0 && fq_gtws_n_ops(&session->gtws) > max) {
+    if (max != 0 && fq_protocol_n_ops(&session->protocol) > max) {
         FQ_METRIC_ADD(&service->metrics, refused_subscriptions, 1);
         fq_gql_errors_add(errors, "LIMIT_REACHED",
                           "A connection may hold %zu subscriptions; complete "
@@ -296,7 +360,7 @@ admit_operation(fq_session *session, fq_execute_request *request,
 }
 
 void
-fq_operation_start(fq_session *session, fq_gtws_op *op,
+fq_operation_start(fq_session *session, fq_protocol_op *op,
                    const fq_execute_request *request)
 {
     bool is_request_error = false;
@@ -316,7 +380,7 @@ fq_operation_start(fq_session *session, fq_gtws_op *op,
     if (status != FQ_OK) {
         /* The machine frees op when it is refused; the handle goes first. */
         op->handle = NULL;
-        refuse_operation(session, op, operation, &errors, is_request_error);
+        refuse_operation(session, op, &errors, is_request_error);
         if (operation != NULL)
             free_refused(operation);
     }
@@ -347,24 +411,8 @@ fq_operation_renew(fq_session *session, fq_sub *sub)
 
 /* ── answers from Python ── */
 
-/* The response |text| as `next`, then `complete`. */
 static void
-finish_execution(fq_session *session, fq_gtws_op *op,
-                 const fq_operation *operation, fq_str text)
-{
-    fq_str parts[] = {fq_rcbuf_str(operation->head), text, FQ_STR("}")};
-    fq_rcbuf *message;
-    if (fq_rcbuf_concat(parts, 3, &message) != FQ_OK) {
-        fq_gtws_error(&session->gtws, op, errors_out_of_memory);
-        return;
-    }
-    fq_session_send(session, message);
-    if (session->gtws.state != FQ_GTWS_CLOSED)
-        fq_gtws_end(&session->gtws, op);
-}
-
-static void
-fail_execution(fq_session *session, fq_gtws_op *op, fq_str message)
+fail_execution(fq_session *session, fq_protocol_op *op, fq_str message)
 {
     fq_buf buf = FQ_BUF_INIT;
     fq_gql_errors errors;
@@ -374,7 +422,7 @@ fail_execution(fq_session *session, fq_gtws_op *op, fq_str message)
     fq_str text = fq_buf_str(&buf);
     if (errors.n_items == 0 || fq_buf_status(&buf) != FQ_OK)
         text = errors_out_of_memory;
-    fq_gtws_error(&session->gtws, op, text);
+    fq_protocol_error(&session->protocol, op, text);
     fq_gql_errors_fini(&errors);
     fq_buf_fini(&buf);
 }
@@ -386,10 +434,12 @@ read_request(yyjson_doc *doc, fq_str id, fq_execute_request *request)
     yyjson_val *root = yyjson_doc_get_root(doc);
     yyjson_val *name = fq_json_get(root, FQ_STR_LIT("operationName"));
     yyjson_val *variables = fq_json_get(root, FQ_STR_LIT("variables"));
+    yyjson_val *extensions = fq_json_get(root, FQ_STR_LIT("extensions"));
     *request = (fq_execute_request){
         .id = id,
         .query = fq_json_str(fq_json_get(root, FQ_STR_LIT("query"))),
         .variables = yyjson_is_obj(variables) ? variables : NULL,
+        .extensions = yyjson_is_obj(extensions) ? extensions : NULL,
     };
     if (yyjson_is_str(name))
         request->operation_name = fq_json_str(name);
@@ -397,8 +447,8 @@ read_request(yyjson_doc *doc, fq_str id, fq_execute_request *request)
 
 /* The hook lets it in: starts it, or answers why not. */
 static void
-resume_operation(fq_session *session, fq_gtws_op *op, fq_operation *operation,
-                 const fq_call *call)
+resume_operation(fq_session *session, fq_protocol_op *op,
+                 fq_operation *operation, const fq_call *call)
 {
     yyjson_doc *doc;
     fq_execute_request request;
@@ -415,7 +465,7 @@ resume_operation(fq_session *session, fq_gtws_op *op, fq_operation *operation,
     }
     if (status != FQ_OK) {
         op->handle = NULL;
-        refuse_operation(session, op, operation, &errors, is_request_error);
+        refuse_operation(session, op, &errors, is_request_error);
         fq_operation_free(operation);
     }
     fq_json_free(doc);
@@ -424,7 +474,7 @@ resume_operation(fq_session *session, fq_gtws_op *op, fq_operation *operation,
 
 /* |text| is the JSON of what the hook gave: null, or errors. */
 static void
-answer_hook(fq_session *session, fq_gtws_op *op, fq_operation *operation,
+answer_hook(fq_session *session, fq_protocol_op *op, fq_operation *operation,
             const fq_call *call, fq_str text)
 {
     operation->execution_id = 0;
@@ -435,7 +485,7 @@ answer_hook(fq_session *session, fq_gtws_op *op, fq_operation *operation,
     }
     FQ_METRIC_ADD(&session->service->metrics, subscriptions_refused, 1);
     if (call->answer == FQ_ANSWER_VALUE)
-        fq_gtws_error(&session->gtws, op, text);
+        fq_protocol_error(&session->protocol, op, text);
     else
         fail_execution(session, op, text);
     free_refused(operation);
@@ -446,8 +496,8 @@ answer_hook(fq_session *session, fq_gtws_op *op, fq_operation *operation,
 void
 fq_operation_answer(fq_session *session, const fq_call *call, fq_str text)
 {
-    fq_gtws_op *op = fq_gtws_find(&session->gtws,
-                                  fq_rcbuf_str(call->subscription_id));
+    fq_protocol_op *op = fq_protocol_find(&session->protocol,
+                                          fq_rcbuf_str(call->subscription_id));
     fq_operation *operation = op != NULL ? op->handle : NULL;
     if (operation == NULL || operation->execution_id != call->sub_id)
         return;
@@ -457,7 +507,8 @@ fq_operation_answer(fq_session *session, const fq_call *call, fq_str text)
         return;
     }
     if (call->answer == FQ_ANSWER_VALUE) {
-        finish_execution(session, op, operation, text);
+        if (send_only(session, op, text) != FQ_OK)
+            fq_protocol_error(&session->protocol, op, errors_out_of_memory);
     } else {
         FQ_METRIC_ADD(&session->service->metrics, execute_errors, 1);
         fail_execution(session, op, text);

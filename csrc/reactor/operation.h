@@ -8,10 +8,11 @@
 #include "reactor/session_state.h"
 
 typedef struct fq_operation {
-    fq_gtws_op *op;
+    fq_protocol_op *op;
     fq_sub *sub;            /* NULL until the engine has it */
     fq_sub_id execution_id; /* of the call; 0: a subscription */
-    fq_rcbuf *head;         /* in front of every payload */
+    fq_rcbuf *head;         /* around every payload, */
+    uint8_t tail_len;       /* so many bytes of it behind */
     fq_call *cancel;        /* sent or freed with the operation */
     fq_call *ended;         /* sent when it is freed; NULL: nobody wants to
                              * know */
@@ -20,7 +21,7 @@ typedef struct fq_operation {
 /* Starts what the client asks for as |op|, or answers why not; then |op| is
  * gone. |request| is borrowed. */
 void
-fq_operation_start(fq_session *session, fq_gtws_op *op,
+fq_operation_start(fq_session *session, fq_protocol_op *op,
                    const fq_execute_request *request);
 
 /* Ends the operation in the engine, tells Python and frees it; what is queued

@@ -218,6 +218,18 @@ run_room(fq_job *job)
     fq_port_unref(port);
 }
 
+/* Less than 1/|part| of what may wait for a source is in the queue. */
+static bool
+is_short_locked(const fq_port *port, size_t part)
+{
+    const fq_queue *out = &port->out;
+    size_t max_items = out->max_items < FQ_PORT_ROOM ? out->max_items
+                                                     : FQ_PORT_ROOM;
+    return out->n_items == 0
+           || (out->n_items < max_items / part
+               && out->n_bytes <= out->max_bytes / (2 * part));
+}
+
 size_t
 fq_port_take(fq_port *port, fq_queue_item *items, size_t max, fq_close *pclose)
 {
@@ -229,7 +241,7 @@ fq_port_take(fq_port *port, fq_queue_item *items, size_t max, fq_close *pclose)
     if (port->out.n_items == 0)
         *pclose = port->close;
     bool tell_room = port->wants_room && !port->is_room_posted
-                     && port->out.n_items <= FQ_PORT_ROOM / 2;
+                     && is_short_locked(port, 2);
     if (tell_room) {
         port->wants_room = false;
         port->is_room_posted = true;
@@ -282,6 +294,15 @@ fq_port_is_ready(fq_port *port)
     bool is_ready = port->out.n_items > 0 || port->close.code != 0;
     pthread_mutex_unlock(&port->lock);
     return is_ready;
+}
+
+bool
+fq_port_is_lost(fq_port *port)
+{
+    pthread_mutex_lock(&port->lock);
+    bool is_lost = port->is_lost;
+    pthread_mutex_unlock(&port->lock);
+    return is_lost;
 }
 
 static void
@@ -382,6 +403,17 @@ fq_port_close(fq_port *port, uint16_t code, fq_str reason, bool discard)
         post_mail(port);
 }
 
+void
+fq_port_lose(fq_port *port)
+{
+    pthread_mutex_lock(&port->lock);
+    port->is_lost = true;
+    bool post = mark_posted_locked(port);
+    pthread_mutex_unlock(&port->lock);
+    if (post)
+        post_mail(port);
+}
+
 uint64_t
 fq_port_let_go(fq_port *port, uint64_t now_ns)
 {
@@ -400,10 +432,14 @@ fq_port_let_go(fq_port *port, uint64_t now_ns)
 }
 
 bool
-fq_port_has_room(fq_port *port)
+fq_port_has_room(fq_port *port, size_t n_items, size_t n_bytes)
 {
     pthread_mutex_lock(&port->lock);
-    bool has_room = port->out.n_items < FQ_PORT_ROOM;
+    const fq_queue *out = &port->out;
+    bool is_one = n_items <= 1 && out->n_items == 0;
+    bool fits = out->n_items + n_items <= out->max_items
+                && n_bytes <= out->max_bytes / 4;
+    bool has_room = is_one || (fits && is_short_locked(port, 1));
     if (!has_room)
         port->wants_room = true;
     pthread_mutex_unlock(&port->lock);

@@ -28,7 +28,8 @@
 #define FQ_PORT_UNREAD_MAX 64
 #define FQ_PORT_UNREAD_LOW 16
 #define FQ_PORT_UNREAD_BYTES_MAX (1u << 20)
-/* A queue shorter than this has room for another value of a source. */
+/* A queue shorter than this has room for another value of a source, and for
+ * more of what a client missed. */
 #define FQ_PORT_ROOM 64
 
 typedef struct fq_port fq_port;
@@ -82,6 +83,7 @@ struct fq_port {
     fq_close close;      /* to be carried out once out is empty */
     bool is_posted;      /* the mail is on its way */
     bool is_dead;        /* the loop side let go: push nothing more */
+    bool is_lost;        /* the loop side is to let go: nobody is there */
     bool wants_room;
     bool is_room_posted;
     bool is_paused;               /* the loop side waits to receive */
@@ -141,6 +143,10 @@ fq_port_flush(fq_port *port, struct fq_ticket *done);
 bool
 fq_port_is_ready(fq_port *port);
 
+/* True after fq_port_lose(): disconnect without sending anything more. */
+bool
+fq_port_is_lost(fq_port *port);
+
 /* The client is gone: nothing is pushed any more, the peer is told. The
  * caller keeps its reference. When |pdone| is not NULL it is completed after
  * the peer is gone (one reference, stolen). Harmless twice: only the first call's
@@ -166,15 +172,20 @@ fq_port_purge(fq_port *port, uint64_t sub_id);
 void
 fq_port_close(fq_port *port, uint16_t code, fq_str reason, bool discard);
 
+/* Tells the taker to let go at once, whatever it is sending: nobody reads. */
+void
+fq_port_lose(fq_port *port);
+
 /* The taker may receive again, if it is time; 0 then, else when to call
  * again. */
 uint64_t
 fq_port_let_go(fq_port *port, uint64_t now_ns);
 
-/* True while the queue is short; when false, the peer's room() is called once
- * it is short again. */
+/* True while the queue is short, and |n_items| more of some |n_bytes| together
+ * (0: unknown) would not fill it; when false, the peer's room() is called once
+ * it is shorter. */
 bool
-fq_port_has_room(fq_port *port);
+fq_port_has_room(fq_port *port, size_t n_items, size_t n_bytes);
 
 /* The peer lets go of the port, dropping its reference. */
 void

@@ -18,13 +18,21 @@ const fq_limits fq_limits_default = {
     .queue_max_bytes = 4u << 20,
     .message_max_bytes = 1u << 20,
     .event_max_bytes = 16u << 20,
-    .max_connections = 65536,
+    .admission =
+        {
+            .max_connections = 65536,
+            .max_connections_per_address = 4096,
+            .handshakes_per_s = 20000,
+            .handshakes_per_s_per_address = 1000,
+        },
     .max_connections_per_user = 100,
     .max_subscriptions_per_connection = 100,
     .messages_per_s = 100,
     .messages_burst = 200,
     .memory_limit = 0,
     .init_timeout_ns = 5ull * FQ_NS_PER_S,
+    .keep_alive_ns = 12ull * FQ_NS_PER_S,
+    .keep_alive_timeout_ns = 20ull * FQ_NS_PER_S,
     .engine =
         {
             .document =
@@ -83,6 +91,10 @@ static void
 on_event(fq_bus_listener *listener, fq_event *event)
 {
     fq_service *service = FQ_CONTAINER_OF(listener, fq_service, listener);
+    if (event->is_reserved) {
+        fq_control_take(service, event);
+        return;
+    }
     FQ_METRIC_ADD(&service->metrics, events_received, 1);
     service->event_came_ns = fq_clock_now_ns();
     bool has_more = fq_engine_dispatch(service->engine, event,
@@ -117,62 +129,48 @@ run_slice(fq_job *job)
     fq_service_unref(service);
 }
 
-/* ── deadlines ── */
+/* ── what clients missed ── */
 
+/* Asked for by the engine; one that cannot be posted is not needed any more,
+ * as the reactor has stopped. */
 static void
-on_timer(uv_timer_t *timer);
-
-/* Sees that the timer fires for the first deadline, or before: one that was
- * taken back costs a call that finds nothing to do. */
-static void
-arm_timer(fq_service *service)
+wake_replay(void *ctx)
 {
-    const fq_timer *first = fq_timers_first(&service->deadlines);
-    if (first == NULL || first->at_ns >= service->timer_at_ns)
-        return;
-    uint64_t now_ns = fq_clock_now_ns();
-    uint64_t wait_ns = first->at_ns > now_ns ? first->at_ns - now_ns : 0;
-    service->timer_at_ns = first->at_ns;
-    /* Rounded up, so that the deadline has passed when the timer fires. */
-    uv_update_time(service->timer.loop);
-    uv_timer_start(&service->timer, on_timer, wait_ns / FQ_NS_PER_MS + 1, 0);
+    fq_service *service = ctx;
+    fq_service_ref(service);
+    if (fq_reactor_post(service->reactor, &service->replay_job) != FQ_OK)
+        fq_service_unref(service);
 }
 
+/* Unlike the slices of a live event these hold nobody up: publishers go on,
+ * and what they publish is met between two of them. */
 static void
-on_timer(uv_timer_t *timer)
+run_replay(fq_job *job)
 {
-    fq_service *service = FQ_CONTAINER_OF(timer, fq_service, timer);
-    service->timer_at_ns = UINT64_MAX;
-    uint64_t now_ns = fq_clock_now_ns();
-    fq_timer *first;
-    while (!service->is_closed
-           && (first = fq_timers_first(&service->deadlines)) != NULL
-           && first->at_ns <= now_ns) {
-        fq_service_deadline *deadline = FQ_CONTAINER_OF(
-            first, fq_service_deadline, timer);
-        fq_timers_clear(&service->deadlines, first);
-        deadline->expire(deadline, now_ns);
-    }
-    if (!service->is_closed)
-        arm_timer(service);
-}
-
-void
-fq_service_set_deadline(fq_service *service, fq_service_deadline *deadline,
-                        uint64_t at_ns)
-{
-    if (at_ns == UINT64_MAX || service->is_closed) {
-        fq_timers_clear(&service->deadlines, &deadline->timer);
+    fq_service *service = FQ_CONTAINER_OF(job, fq_service, replay_job);
+    if (!service->is_closed
+        && fq_engine_replay(service->engine, fq_clock_now_ns())
+        && fq_reactor_post(service->reactor, job) == FQ_OK)
         return;
-    }
-    fq_timers_set(&service->deadlines, &deadline->timer, at_ns);
-    arm_timer(service);
+    fq_service_unref(service);
 }
 
 void
 fq_service_add_client(fq_service *service, fq_service_client *client)
 {
     fq_list_push_back(&service->clients, &client->node);
+    fq_control_note_client(service);
+}
+
+fq_service_client *
+fq_service_next_client(fq_service *service, fq_service_client *place)
+{
+    fq_list *next = place->node.next;
+    if (next == &service->clients)
+        return NULL;
+    fq_list_remove(&place->node);
+    fq_list_push_back(next->next, &place->node);
+    return FQ_CONTAINER_OF(next, fq_service_client, node);
 }
 
 fq_status
@@ -192,9 +190,12 @@ static void
 run_open(fq_job *job)
 {
     fq_service *service = FQ_CONTAINER_OF(job, fq_service, open_job);
-    uv_timer_init(fq_reactor_loop(service->reactor), &service->timer);
-    fq_service_ref(service); /* the timer's, until its close callback */
-    fq_bus_listen(fq_publisher_bus(service->publisher), &service->listener);
+    fq_deadlines_open(&service->deadlines, fq_reactor_loop(service->reactor));
+    fq_service_ref(service); /* until the deadlines are closed */
+    fq_bus *bus = fq_publisher_bus(service->publisher);
+    fq_bus_listen(bus, &service->listener);
+    fq_bus_watch(bus, &service->outage.watcher);
+    fq_control_begin(service);
     fq_service_unref(service);
 }
 
@@ -207,9 +208,18 @@ fq_service_new(fq_reactor *reactor, fq_publisher *publisher,
     fq_service *service = fq_alloc_zero(sizeof(*service));
     if (service == NULL)
         return FQ_ERR_NOMEM;
+    fq_status status = fq_admission_init(
+        &service->admission, &limits->admission, &service->metrics);
+    if (status != FQ_OK) {
+        fq_free(service);
+        return status;
+    }
     const fq_security_context_args anonymous = {.user_id = text_anonymous};
-    fq_status status = fq_security_context_new(&anonymous,
-                                               &service->anonymous);
+    status = fq_security_context_new(&anonymous, &service->anonymous);
+    if (status == FQ_OK)
+        status = fq_outage_init(&service->outage);
+    if (status == FQ_OK)
+        status = fq_control_init(&service->control);
     if (status == FQ_OK)
         status = fq_backlog_new(&service->backlog);
     /* What waits for resolvers is bounded as what waits for the client. */
@@ -224,18 +234,22 @@ fq_service_new(fq_reactor *reactor, fq_publisher *publisher,
     service->reactor = fq_reactor_ref(reactor);
     service->publisher = fq_publisher_ref(publisher);
     service->limits = *limits;
-    atomic_init(&service->n_connections, 0);
+    atomic_init(&service->n_sessions, 0);
     fq_memory_guard_init(&service->memory, limits->memory_limit);
     service->auth = auth_default;
     service->has_init_hook = has_init_hook;
     fq_engine_set_shared(service->engine, &fq_shared_call_ops, service);
+    if (fq_publisher_bus(publisher)->ops->read != NULL)
+        fq_engine_set_bus(service->engine, fq_publisher_bus(publisher),
+                          wake_replay, service);
     service->listener.event_cb = on_event;
     fq_list_init(&service->listener.node);
     fq_list_init(&service->clients);
-    fq_timers_init(&service->deadlines);
-    service->timer_at_ns = UINT64_MAX;
+    fq_drain_init(service);
+    fq_lockdown_init(service);
     service->open_job.run = run_open;
     service->run_job.run = run_slice;
+    service->replay_job.run = run_replay;
     status = fq_reactor_post(reactor, &service->open_job);
     if (status != FQ_OK)
         goto fail;
@@ -246,9 +260,13 @@ fail:
     if (service->engine != NULL)
         fq_engine_free(service->engine);
     fq_security_context_unref(service->anonymous);
+    fq_control_fini(&service->control);
+    fq_orders_fini(&service->orders);
+    fq_outage_fini(&service->outage);
     fq_backlog_unref(service->backlog);
     fq_publisher_unref(service->publisher);
     fq_reactor_unref(service->reactor);
+    fq_admission_fini(&service->admission);
     fq_free(service);
     return status;
 }
@@ -272,9 +290,13 @@ fq_service_unref(fq_service *service)
     FQ_CHECK(service->is_closed || fq_reactor_is_forked(service->reactor));
     fq_persisted_free(service->persisted);
     fq_security_context_unref(service->anonymous);
+    fq_control_fini(&service->control);
+    fq_orders_fini(&service->orders);
+    fq_outage_fini(&service->outage);
     fq_backlog_unref(service->backlog);
     fq_publisher_unref(service->publisher);
     fq_reactor_unref(service->reactor);
+    fq_admission_fini(&service->admission);
     fq_free(service);
 }
 
@@ -315,10 +337,9 @@ fq_service_steal_persisted(fq_service *service, fq_persisted *persisted)
 }
 
 static void
-on_timer_closed(uv_handle_t *handle)
+on_deadlines_closed(fq_deadlines *deadlines)
 {
-    uv_timer_t *timer = (uv_timer_t *)handle;
-    fq_service_unref(FQ_CONTAINER_OF(timer, fq_service, timer));
+    fq_service_unref(FQ_CONTAINER_OF(deadlines, fq_service, deadlines));
 }
 
 /* Refuse, leave the bus, end the clients, free the engine, let go. */
@@ -328,7 +349,9 @@ end_service(fq_service *service, uint16_t code, fq_str reason)
     if (service->is_closed)
         return;
     service->is_closed = true;
+    fq_deadlines_close(&service->deadlines, on_deadlines_closed);
     fq_bus_unlisten(&service->listener);
+    fq_drain_end(service);
     fq_list *node;
     while ((node = fq_list_pop_front(&service->clients)) != NULL) {
         fq_service_client *client = FQ_CONTAINER_OF(node, fq_service_client,
@@ -338,11 +361,12 @@ end_service(fq_service *service, uint16_t code, fq_str reason)
     }
     fq_engine_free(service->engine);
     service->engine = NULL;
+    fq_control_end(service);
     if (service->is_running) {
         service->is_running = false;
         fq_publisher_resume(service->publisher);
     }
-    uv_close((uv_handle_t *)&service->timer, on_timer_closed);
+    fq_outage_end(service);
 }
 
 /* ── doors ── */
@@ -532,6 +556,18 @@ fq_service_n_queued(const fq_service *service, uint64_t *pn_items,
                     uint64_t *pn_bytes)
 {
     fq_backlog_read(service->backlog, pn_items, pn_bytes);
+}
+
+fq_admission *
+fq_service_admission(fq_service *service)
+{
+    return &service->admission;
+}
+
+void
+fq_service_count_origin(fq_service *service)
+{
+    FQ_METRIC_ADD(&service->metrics, refused_origins, 1);
 }
 
 const fq_limits *

@@ -13,6 +13,7 @@
 #include "engine/field.h"
 #include "engine/metrics.h"
 #include "engine/persisted.h"
+#include "reactor/admission.h"
 #include "reactor/mailbox.h"
 #include "reactor/port.h"
 #include "reactor/publisher.h"
@@ -29,7 +30,12 @@ typedef struct fq_limits {
     size_t event_max_bytes;   /* one event's data */
     size_t max_subscriptions_per_connection;
     uint64_t init_timeout_ns; /* for connection_init */
-    size_t max_connections;   /* of this service's clients at a time */
+    uint64_t
+        keep_alive_ns; /* between two signs of life; and of silence, before
+                             * a client is asked whether it is there. 0: there
+                             * are none, and nobody is asked or given up */
+    uint64_t keep_alive_timeout_ns; /* for its answer, and for a close */
+    fq_admission_limits admission;  /* of connections, in all and by address */
     size_t max_connections_per_user;
     double messages_per_s; /* of one client; reading pauses beyond it. 0: no
                             * maximum */
@@ -148,6 +154,12 @@ fq_service_metrics(const fq_service *service);
 void
 fq_service_n_queued(const fq_service *service, uint64_t *pn_items,
                     uint64_t *pn_bytes);
+/* Who may come in; lives as long as the service. */
+fq_admission *
+fq_service_admission(fq_service *service);
+/* Counts a request of a page that may not connect. */
+void
+fq_service_count_origin(fq_service *service);
 const fq_limits *
 fq_service_limits(const fq_service *service);
 fq_reactor *

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Sessions: three parts speak to each other here. The protocol machine says
- * what the client wants (gtws callbacks), the engine what the client gets
+ * what the client wants (owner callbacks), the engine what the client gets
  * (sink callbacks), the port brings texts and answers in (peer callbacks).
  *
  * Life: opened by the loop, it ends in one of two ways. When the socket is to
@@ -13,10 +13,13 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "json/writer.h"
+#include "protocol/graphql_ws.h"
 #include "reactor/authentication.h"
 #include "reactor/call.h"
 #include "reactor/connection_id.h"
 #include "reactor/delivery.h"
+#include "reactor/drain.h"
+#include "reactor/liveness.h"
 #include "reactor/operation.h"
 #include "reactor/service_state.h"
 #include "reactor/session_state.h"
@@ -36,10 +39,10 @@ static void
 close_session(fq_session *self, uint16_t code, fq_str text,
               fq_end_reason reason)
 {
-    if (self->gtws.state == FQ_GTWS_CLOSED)
+    if (self->protocol.state == FQ_PROTOCOL_CLOSED)
         return;
     self->end_reason = reason;
-    fq_gtws_close(&self->gtws, code, text);
+    fq_protocol_close(&self->protocol, code, text);
 }
 
 /* ── protocol machine → session ── */
@@ -67,8 +70,8 @@ on_close(void *ctx, uint16_t code, fq_str reason)
     fq_session *self = ctx;
     bool is_slow = self->end_reason == FQ_END_SLOW_CLIENT;
     size_t iter = 0;
-    fq_gtws_op *op;
-    while ((op = fq_gtws_each_op(&self->gtws, &iter)) != NULL) {
+    fq_protocol_op *op;
+    while ((op = fq_protocol_each_op(&self->protocol, &iter)) != NULL) {
         if (op->handle != NULL)
             fq_operation_release(self, op->handle, self->end_reason);
         op->handle = NULL;
@@ -84,8 +87,10 @@ on_close(void *ctx, uint16_t code, fq_str reason)
     else
         fq_metrics_count_close(&self->service->metrics, code);
     bool discard = is_slow || self->end_reason == FQ_END_EXPIRED
-                   || self->end_reason == FQ_END_MANAGED;
+                   || self->end_reason == FQ_END_MANAGED
+                   || self->end_reason == FQ_END_DISCONNECT;
     fq_port_close(self->port, code, reason, discard);
+    fq_liveness_note_closed(self, fq_clock_now_ns());
 }
 
 static void
@@ -101,21 +106,20 @@ on_ping(void *ctx, yyjson_val *payload)
 }
 
 static void
-on_subscribe(void *ctx, fq_gtws_op *op, fq_str query, fq_str operation_name,
-             yyjson_val *variables, yyjson_val *extensions)
+on_subscribe(void *ctx, fq_protocol_op *op, const fq_protocol_request *asked)
 {
     fq_execute_request request = {
         .id = op->id,
-        .query = query,
-        .operation_name = operation_name,
-        .variables = variables,
-        .extensions = extensions,
+        .query = asked->query,
+        .operation_name = asked->operation_name,
+        .variables = asked->variables,
+        .extensions = asked->extensions,
     };
     fq_operation_start(ctx, op, &request);
 }
 
 static void
-on_complete(void *ctx, fq_gtws_op *op)
+on_complete(void *ctx, fq_protocol_op *op)
 {
     fq_session *self = ctx;
     if (op->handle != NULL)
@@ -123,7 +127,7 @@ on_complete(void *ctx, fq_gtws_op *op)
     op->handle = NULL;
 }
 
-static const fq_gtws_ops gtws_ops = {
+static const fq_protocol_owner protocol_owner = {
     .send = on_send,
     .close = on_close,
     .init = on_init,
@@ -148,7 +152,8 @@ sink_next(fq_sink *sink, fq_sub *sub, fq_rcbuf *payload)
     if (self->is_expired)
         return;
     fq_status status = fq_delivery_queue(self->port, &self->service->metrics,
-                                         sub, operation->head, payload);
+                                         sub, operation->head,
+                                         operation->tail_len, payload);
     if (status == FQ_ERR_FULL)
         close_session(self, CLOSE_TRY_AGAIN, reason_slow, FQ_END_SLOW_CLIENT);
 }
@@ -173,11 +178,11 @@ sink_overflow(fq_sink *sink, fq_sub *sub)
 }
 
 static bool
-sink_has_room(fq_sink *sink, fq_sub *sub)
+sink_has_room(fq_sink *sink, fq_sub *sub, size_t n_items, size_t n_bytes)
 {
     (void)sub;
     fq_session *self = session_of_sink(sink);
-    return !self->is_expired && fq_port_has_room(self->port);
+    return !self->is_expired && fq_port_has_room(self->port, n_items, n_bytes);
 }
 
 static void
@@ -185,11 +190,11 @@ sink_end(fq_sink *sink, fq_sub *sub)
 {
     fq_session *self = session_of_sink(sink);
     fq_operation *operation = sub->handle;
-    fq_gtws_op *op = operation->op;
+    fq_protocol_op *op = operation->op;
     op->handle = NULL;
     /* Python ended the source itself and expects no cancel. */
     fq_operation_free(operation);
-    fq_gtws_end(&self->gtws, op);
+    fq_protocol_end(&self->protocol, op);
 }
 
 static fq_str
@@ -201,10 +206,9 @@ sink_name(fq_sink *sink, const fq_sub *sub)
 }
 
 static void
-sink_refuse(fq_sink *sink, fq_sub *sub, fq_str errors)
+sink_refuse(fq_sink *sink, fq_sub *sub, fq_end_reason reason, fq_str errors)
 {
-    fq_operation_refuse(session_of_sink(sink), sub->handle, FQ_END_MANAGED,
-                        errors);
+    fq_operation_refuse(session_of_sink(sink), sub->handle, reason, errors);
 }
 
 static const fq_sink_ops sink_ops = {
@@ -225,26 +229,20 @@ session_of_peer(fq_port_peer *peer)
     return FQ_CONTAINER_OF(peer, fq_session, peer);
 }
 
-/* Counts one more connection, if there may be one. Thread: any. */
-static bool
+/* Counts a session that is to be. Relaxed: it is a number, nothing is read
+ * after it. Thread: any. */
+static void
 enter_service(fq_service *service)
 {
-    /* Relaxed: it is a number, nothing is read after it. */
-    size_t n = atomic_fetch_add_explicit(&service->n_connections, 1,
-                                         memory_order_relaxed);
-    if (n < service->limits.max_connections)
-        return true;
-    atomic_fetch_sub_explicit(&service->n_connections, 1,
-                              memory_order_relaxed);
-    FQ_METRIC_ADD(&service->metrics, refused_connections, 1);
-    return false;
+    atomic_fetch_add_explicit(&service->n_sessions, 1, memory_order_relaxed);
 }
 
+/* It is gone, and its visitor. */
 static void
-leave_service(fq_service *service)
+leave_service(fq_service *service, fq_visitor *visitor)
 {
-    atomic_fetch_sub_explicit(&service->n_connections, 1,
-                              memory_order_relaxed);
+    fq_admission_leave(&service->admission, visitor);
+    atomic_fetch_sub_explicit(&service->n_sessions, 1, memory_order_relaxed);
 }
 
 /* Frees the shell: nothing is calling it, its operations are released. */
@@ -257,11 +255,12 @@ free_session(fq_session *self)
     FQ_METRIC_SUB(&self->service->metrics, connections_active, 1);
     fq_histogram_add(&self->service->metrics.connection_seconds,
                      fq_clock_now_ns() - self->opened_at_ns);
-    fq_gtws_fini(&self->gtws);
-    fq_service_set_deadline(self->service, &self->go_on, UINT64_MAX);
+    fq_protocol_fini(&self->protocol);
+    fq_deadlines_set(&self->service->deadlines, &self->go_on, UINT64_MAX);
     fq_port_peer_gone(self->port);
     fq_security_context_unref(self->context);
-    leave_service(self->service);
+    leave_service(self->service, self->visitor);
+    fq_drain_note_gone(self->service);
     fq_service_unref(self->service);
     fq_free(self);
 }
@@ -270,21 +269,24 @@ static void
 peer_receive(fq_port_peer *peer, fq_str text)
 {
     fq_session *self = session_of_peer(peer);
-    size_t max = self->service->limits.message_max_bytes;
+    fq_liveness_hear(self, fq_clock_now_ns());
+    size_t max = self->protocol.kind->is_measured
+                     ? 0
+                     : self->service->limits.message_max_bytes;
     if (max != 0 && text.len > max)
-        fq_gtws_close(&self->gtws, CLOSE_TOO_BIG, reason_too_big);
+        fq_protocol_close(&self->protocol, CLOSE_TOO_BIG, reason_too_big);
     else
-        fq_gtws_receive(&self->gtws, text);
+        fq_protocol_receive(&self->protocol, text);
 }
 
 /* Reads on, or waits for more of the bucket. */
 static void
-on_go_on(fq_service_deadline *deadline, uint64_t now_ns)
+on_go_on(fq_deadline *deadline, uint64_t now_ns)
 {
     fq_session *self = FQ_CONTAINER_OF(deadline, fq_session, go_on);
     uint64_t at_ns = fq_port_let_go(self->port, now_ns);
     if (at_ns != 0)
-        fq_service_set_deadline(self->service, &self->go_on, at_ns);
+        fq_deadlines_set(&self->service->deadlines, &self->go_on, at_ns);
 }
 
 static void
@@ -292,17 +294,18 @@ peer_held(fq_port_peer *peer, uint64_t at_ns)
 {
     fq_session *self = session_of_peer(peer);
     FQ_METRIC_ADD(&self->service->metrics, reading_paused, 1);
-    fq_service_set_deadline(self->service, &self->go_on, at_ns);
+    fq_liveness_hear(self, at_ns);
+    fq_deadlines_set(&self->service->deadlines, &self->go_on, at_ns);
 }
 
 static void
 peer_flooded(fq_port_peer *peer)
 {
     fq_session *self = session_of_peer(peer);
-    if (self->gtws.state == FQ_GTWS_CLOSED)
+    if (self->protocol.state == FQ_PROTOCOL_CLOSED)
         return;
     FQ_METRIC_ADD(&self->service->metrics, refused_messages, 1);
-    fq_gtws_close(&self->gtws, CLOSE_POLICY, reason_too_many);
+    fq_protocol_close(&self->protocol, CLOSE_POLICY, reason_too_many);
 }
 
 static void
@@ -330,7 +333,7 @@ peer_room(fq_port_peer *peer)
         FQ_LIST_FOREACH(node, &self->sink.subs)
         {
             fq_sub *sub = FQ_CONTAINER_OF(node, fq_sub, sink_node);
-            if (sub->is_stalled && fq_port_has_room(self->port)) {
+            if (sub->is_stalled && fq_port_has_room(self->port, 1, 0)) {
                 found = true;
                 fq_engine_resume(self->service->engine, sub->id);
                 break;
@@ -367,11 +370,19 @@ client_end(fq_service_client *client, uint16_t code, fq_str reason,
     free_session(self);
 }
 
+static void
+client_close(fq_service_client *client, uint16_t code, fq_str reason,
+             fq_end_reason why)
+{
+    close_session(FQ_CONTAINER_OF(client, fq_session, client), code, reason,
+                  why);
+}
+
 static const fq_security_context *
 client_who(fq_service_client *client)
 {
     fq_session *self = FQ_CONTAINER_OF(client, fq_session, client);
-    return self->gtws.state != FQ_GTWS_CLOSED ? self->context : NULL;
+    return self->protocol.state != FQ_PROTOCOL_CLOSED ? self->context : NULL;
 }
 
 /* ── life ── */
@@ -382,40 +393,50 @@ run_open(fq_job *job)
     fq_session *self = FQ_CONTAINER_OF(job, fq_session, open_job);
     fq_service *service = self->service;
     FQ_METRIC_ADD(&service->metrics, connections_total, 1);
+    if (self->protocol.kind == &fq_graphql_ws)
+        FQ_METRIC_ADD(&service->metrics, connections_legacy, 1);
     FQ_METRIC_ADD(&service->metrics, connections_active, 1);
     self->opened_at_ns = fq_clock_now_ns();
     fq_authentication_init(self);
+    fq_liveness_init(self, self->opened_at_ns);
     self->go_on.expire = on_go_on;
     fq_timer_init(&self->go_on.timer);
     fq_list_init(&self->client.node);
     self->client.end = client_end;
+    self->client.close = client_close;
     self->client.who = client_who;
     self->client.connection_id = self->port->connection_id;
     self->sink.connection_id = fq_rcbuf_str(self->port->connection_id);
     if (!service->is_closed) {
         fq_service_add_client(service, &self->client);
     }
-    fq_gtws_init(&self->gtws, &gtws_ops, self,
-                 fq_clock_now_ns() + service->limits.init_timeout_ns);
     fq_authentication_arm(self);
     self->port->peer = &self->peer;
     if (service->is_closed)
         client_end(&self->client, 1012, FQ_STR_LIT("Service restart"),
                    FQ_END_SHUTDOWN);
+    else if (fq_service_is_draining(service))
+        fq_drain_close_late(service, &self->client);
 }
 
 fq_status
-fq_session_open(fq_service *service, fq_mailbox *mailbox, void *owner,
+fq_session_open(fq_service *service, const fq_protocol_kind *kind,
+                fq_mailbox *mailbox, void *owner, fq_visitor *visitor,
                 fq_port **pport)
 {
     *pport = NULL;
-    if (!enter_service(service))
-        return FQ_ERR_LIMIT;
+    if (fq_service_is_draining(service)) {
+        FQ_METRIC_ADD(&service->metrics, refused_stopping, 1);
+        fq_admission_leave(&service->admission, visitor);
+        return FQ_ERR_CLOSED;
+    }
+    enter_service(service);
     fq_session *self = fq_alloc_zero(sizeof(*self));
     if (self == NULL) {
-        leave_service(service);
+        leave_service(service, visitor);
         return FQ_ERR_NOMEM;
     }
+    self->visitor = visitor;
     fq_port *port = NULL;
     fq_status status = fq_port_new(service->reactor, mailbox, false, owner,
                                    service->limits.queue_max_items,
@@ -440,6 +461,9 @@ fq_session_open(fq_service *service, fq_mailbox *mailbox, void *owner,
     self->context = fq_security_context_ref(service->anonymous);
     self->port = port;
     self->sink.route = mailbox;
+    fq_protocol_init(&self->protocol, kind, &protocol_owner, self,
+                     fq_clock_now_ns() + service->limits.init_timeout_ns,
+                     service->limits.keep_alive_ns);
     self->open_job.run = run_open;
     status = fq_reactor_post(service->reactor, &self->open_job);
     if (status != FQ_OK) {
@@ -453,7 +477,7 @@ fq_session_open(fq_service *service, fq_mailbox *mailbox, void *owner,
     return FQ_OK;
 
 fail:
-    leave_service(service);
+    leave_service(service, visitor);
     fq_free(self);
     return status;
 }

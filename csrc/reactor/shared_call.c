@@ -64,9 +64,9 @@ fq_service_answer_shared(fq_service *service, fq_call *call)
     if (service->engine == NULL)
         return;
     uint64_t now_ns = fq_clock_now_ns();
-    if (call->sent_ns != 0)
+    if (call->called_ns != 0)
         fq_histogram_add(&service->metrics.resolver_seconds,
-                         now_ns - call->sent_ns);
+                         now_ns - call->called_ns);
     fq_str text = call->answer_text == NULL ? fq_str_make(NULL, 0)
                                             : fq_rcbuf_str(call->answer_text);
     fq_engine_answer_shared(service->engine, call->sub_id, call->answer, text,

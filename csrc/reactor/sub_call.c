@@ -28,7 +28,6 @@ fq_sub_call_fill(fq_call *call, const fq_binding *binding,
         call->context = fq_security_context_ref(context);
     if (event == NULL)
         return;
-    call->sent_ns = fq_clock_now_ns();
     call->data = fq_rcbuf_ref(event->data);
     call->channel = fq_rcbuf_ref(event->channel);
     call->event_type = fq_rcbuf_ref(event->event_type);
@@ -69,9 +68,9 @@ void
 fq_sub_call_answer(fq_service *service, const fq_call *call)
 {
     uint64_t now_ns = fq_clock_now_ns();
-    if (call->sent_ns != 0)
+    if (call->called_ns != 0)
         fq_histogram_add(&service->metrics.resolver_seconds,
-                         now_ns - call->sent_ns);
+                         now_ns - call->called_ns);
     fq_str text = call->answer_text == NULL ? fq_str_make(NULL, 0)
                                             : fq_rcbuf_str(call->answer_text);
     fq_engine_answer(service->engine, call->sub_id, call->answer, text,
@@ -84,7 +83,7 @@ fq_sub_call_cancel(fq_call *cancel, const fq_sub *sub)
     if (cancel == NULL)
         return;
     cancel->sub_id = sub->id;
-    bool runs = sub->kind == FQ_FIELD_SOURCE || sub->is_calling;
+    bool runs = sub->kind == FQ_FIELD_SOURCE || sub->n_calls > 0;
     if (!runs || fq_call_send(cancel) != FQ_OK)
         fq_call_free(cancel);
 }
@@ -93,7 +92,7 @@ void
 fq_sub_call_spare(fq_call **pcancel, const fq_sub *sub)
 {
     bool calls = sub->kind != FQ_FIELD_EVENT && sub->shared == NULL;
-    if (calls || sub->is_calling)
+    if (calls || sub->n_calls > 0)
         return;
     fq_call_free(*pcancel);
     *pcancel = NULL;
