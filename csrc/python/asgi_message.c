@@ -22,11 +22,11 @@ message_new(fq_state *state, PyObject *type, PyObject *name, PyObject *value)
 }
 
 PyObject *
-fq_asgi_message_accept(fq_state *state, bool with_subprotocol)
+fq_asgi_message_accept(fq_state *state, const fq_protocol_kind *protocol)
 {
-    return message_new(
-        state, state->ws_accept, state->str_subprotocol,
-        Py_NewRef(with_subprotocol ? state->ws_subprotocol : Py_None));
+    return message_new(state, state->ws_accept, state->str_subprotocol,
+                       protocol == NULL ? Py_NewRef(Py_None)
+                                        : fq_convert_str(protocol->name));
 }
 
 PyObject *
@@ -53,20 +53,29 @@ fq_asgi_message_close(fq_state *state, const fq_close *close)
 }
 
 PyObject *
-fq_asgi_message_unavailable_start(fq_state *state)
+fq_asgi_message_deny_start(fq_state *state, int http_status,
+                           unsigned retry_after_s)
 {
-    return Py_BuildValue("{O:s,s:i,s:[(y,y),(y,y)]}", state->str_type,
-                         "websocket.http.response.start", "status", 503,
-                         "headers", "content-type", "text/plain",
-                         "retry-after", "1");
+    PyObject *headers;
+    if (retry_after_s == 0)
+        headers = Py_BuildValue("[(y,y)]", "content-type", "text/plain");
+    else {
+        char seconds[16];
+        snprintf(seconds, sizeof(seconds), "%u", retry_after_s);
+        headers = Py_BuildValue("[(y,y),(y,y)]", "content-type", "text/plain",
+                                "retry-after", seconds);
+    }
+    return Py_BuildValue("{O:s,s:i,s:N}", state->str_type,
+                         "websocket.http.response.start", "status",
+                         http_status, "headers", headers);
 }
 
 PyObject *
-fq_asgi_message_unavailable_body(fq_state *state)
+fq_asgi_message_deny_body(fq_state *state, const char *text)
 {
-    return Py_BuildValue("{O:s,s:y}", state->str_type,
+    return Py_BuildValue("{O:s,s:N}", state->str_type,
                          "websocket.http.response.body", "body",
-                         "Too many connections; try again later.\n");
+                         PyBytes_FromFormat("%s.\n", text));
 }
 
 /* The member |name| of a message, NULL without an exception when it is None or
@@ -180,7 +189,7 @@ fq_asgi_message_read(fq_state *state, PyObject *message,
     return status;
 }
 
-/* The types of messages, and our subprotocol. */
+/* The types of messages, and our subprotocols. */
 int
 fq_asgi_message_init(PyObject *Py_UNUSED(module), fq_state *state)
 {
@@ -194,7 +203,8 @@ fq_asgi_message_init(PyObject *Py_UNUSED(module), fq_state *state)
         {&state->ws_send, "websocket.send"},
         {&state->ws_close, "websocket.close"},
         {&state->ws_disconnect, "websocket.disconnect"},
-        {&state->ws_subprotocol, "graphql-transport-ws"},
+        {&state->ws_graphql_transport_ws, "graphql-transport-ws"},
+        {&state->ws_graphql_ws, "graphql-ws"},
         {&state->ws_response, "websocket.http.response"},
     };
     for (size_t i = 0; i < Py_ARRAY_LENGTH(names); i++) {

@@ -9,11 +9,13 @@
 
 #include "base/rcbuf.h"
 #include "engine/queue.h"
+#include "protocol/protocol.h"
 #include "reactor/port.h"
 
-/* {"type": "websocket.accept"}, with our subprotocol or without one. */
+/* {"type": "websocket.accept"}, with the name of |protocol| as the subprotocol,
+ * or, where it is NULL, without one. */
 PyObject *
-fq_asgi_message_accept(fq_state *state, bool with_subprotocol);
+fq_asgi_message_accept(fq_state *state, const fq_protocol_kind *protocol);
 
 /* {"type": "websocket.send", "text": str}. */
 PyObject *
@@ -23,11 +25,13 @@ fq_asgi_message_send(fq_state *state, const fq_queue_item *item);
 PyObject *
 fq_asgi_message_close(fq_state *state, const fq_close *close);
 
-/* An answer of 503 instead of an accept: its head, and its text. */
+/* An http response instead of an accept: its head, without Retry-After where
+ * |retry_after_s| is 0, and its text, to which a dot is added. */
 PyObject *
-fq_asgi_message_unavailable_start(fq_state *state);
+fq_asgi_message_deny_start(fq_state *state, int http_status,
+                           unsigned retry_after_s);
 PyObject *
-fq_asgi_message_unavailable_body(fq_state *state);
+fq_asgi_message_deny_body(fq_state *state, const char *text);
 
 typedef enum fq_asgi_message_kind {
     FQ_ASGI_CONNECT,

@@ -78,7 +78,7 @@ fq_auth_answer(fq_state *state, fq_call *call, PyObject *value)
     if (fq_security_context_object_read(state, who, &context) < 0)
         return -1;
     if (ack != NULL) {
-        text = fq_convert_to_rcbuf(state, ack, "ack", 0);
+        text = fq_convert_answer_to_rcbuf(state, ack, "ack", 0);
         if (text == NULL)
             goto fail;
     }

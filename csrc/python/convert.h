@@ -40,6 +40,12 @@ fq_rcbuf *
 fq_convert_to_rcbuf(fq_state *state, PyObject *value, const char *root,
                     size_t max_bytes);
 
+/* The same for what an application answers a client: it may say what the
+ * client said, so lone surrogates are no error and leave as escapes. */
+fq_rcbuf *
+fq_convert_answer_to_rcbuf(fq_state *state, PyObject *value, const char *root,
+                           size_t max_bytes);
+
 /* The value of JSON |text|, equal to json.loads of it: the last duplicate key
  * wins, integers are exact, lone surrogates stay. ValueError when it is not
  * JSON. */

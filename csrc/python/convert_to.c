@@ -31,7 +31,8 @@ typedef struct convert_writer {
     fq_state *state;
     fq_buf *buf;
     const char *root;
-    int depth; /* containers open */
+    int depth;             /* containers open */
+    bool keeps_surrogates; /* as escapes, instead of a ValueError */
 } convert_writer;
 
 static int
@@ -126,6 +127,23 @@ fail_not_utf8(convert_writer *writer, PyObject *text, const convert_path *path)
     return fail(writer, path, PyExc_ValueError, "is not valid Unicode");
 }
 
+/* A str that is no UTF-8: its lone surrogates become the WTF-8 that the
+ * writer escapes. */
+static int
+write_surrogates(convert_writer *writer, PyObject *text)
+{
+    PyErr_Clear();
+    PyObject *bytes = PyUnicode_AsEncodedString(text, "utf-8",
+                                                "surrogatepass");
+    if (bytes == NULL)
+        return -1;
+    fq_json_write_str(writer->buf,
+                      fq_str_make(PyBytes_AS_STRING(bytes),
+                                  (size_t)PyBytes_GET_SIZE(bytes)));
+    Py_DECREF(bytes);
+    return 0;
+}
+
 /* |text| is a str or of a subclass. */
 static int
 write_str(convert_writer *writer, PyObject *text, const convert_path *path)
@@ -137,6 +155,9 @@ write_str(convert_writer *writer, PyObject *text, const convert_path *path)
     } else {
         Py_ssize_t len;
         s.ptr = PyUnicode_AsUTF8AndSize(text, &len);
+        if (s.ptr == NULL && writer->keeps_surrogates
+            && PyErr_ExceptionMatches(PyExc_UnicodeEncodeError))
+            return write_surrogates(writer, text);
         if (s.ptr == NULL)
             return fail_not_utf8(writer, text, path);
         s.len = (size_t)len;
@@ -417,34 +438,59 @@ write_value(convert_writer *writer, PyObject *value, const convert_path *path)
     return write_other(writer, value, path);
 }
 
+static int
+convert(convert_writer *writer, PyObject *value)
+{
+    if (write_value(writer, value, NULL) < 0)
+        return -1;
+    fq_status status = fq_buf_status(writer->buf);
+    if (status == FQ_OK)
+        return 0;
+    if (status == FQ_ERR_LIMIT)
+        PyErr_Format(PyExc_ValueError, "%s: is larger than %zu bytes",
+                     writer->root, writer->buf->max);
+    else
+        fq_errors_raise(writer->state, status, NULL);
+    return -1;
+}
+
 int
 fq_convert_to_json(fq_state *state, PyObject *value, const char *root,
                    fq_buf *buf)
 {
-    convert_writer writer = {state, buf, root, 0};
-    if (write_value(&writer, value, NULL) < 0)
-        return -1;
-    fq_status status = fq_buf_status(buf);
-    if (status == FQ_OK)
-        return 0;
-    if (status == FQ_ERR_LIMIT)
-        PyErr_Format(PyExc_ValueError, "%s: is larger than %zu bytes", root,
-                     buf->max);
-    else
-        fq_errors_raise(state, status, NULL);
-    return -1;
+    convert_writer writer = {.state = state, .buf = buf, .root = root};
+    return convert(&writer, value);
+}
+
+static fq_rcbuf *
+convert_to_rcbuf(fq_state *state, PyObject *value, const char *root,
+                 size_t max_bytes, bool keeps_surrogates)
+{
+    fq_rcbuf *rcbuf = NULL;
+    fq_buf buf = FQ_BUF_INIT;
+    buf.max = max_bytes;
+    convert_writer writer = {
+        .state = state,
+        .buf = &buf,
+        .root = root,
+        .keeps_surrogates = keeps_surrogates,
+    };
+    if (convert(&writer, value) == 0 && fq_buf_to_rcbuf(&buf, &rcbuf) != FQ_OK)
+        PyErr_NoMemory();
+    fq_buf_fini(&buf);
+    return rcbuf;
 }
 
 fq_rcbuf *
 fq_convert_to_rcbuf(fq_state *state, PyObject *value, const char *root,
                     size_t max_bytes)
 {
-    fq_rcbuf *rcbuf = NULL;
-    fq_buf buf = FQ_BUF_INIT;
-    buf.max = max_bytes;
-    if (fq_convert_to_json(state, value, root, &buf) == 0
-        && fq_buf_to_rcbuf(&buf, &rcbuf) != FQ_OK)
-        PyErr_NoMemory();
-    fq_buf_fini(&buf);
-    return rcbuf;
+    return convert_to_rcbuf(state, value, root, max_bytes, false);
+}
+
+fq_rcbuf *
+fq_convert_answer_to_rcbuf(fq_state *state, PyObject *value, const char *root,
+                           size_t max_bytes)
+{
+    return convert_to_rcbuf(state, value, root, max_bytes, true);
 }

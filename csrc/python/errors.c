@@ -34,6 +34,7 @@ static const struct errors_row {
     ROW(FQ_ERR_CLOSED, CLASS(ClosedError), CLASS(ClosedError)),
     ROW(FQ_ERR_SYSTEM, CLASS(BusError), CLASS(BusError)),
     ROW(FQ_ERR_FORBIDDEN, CLASS(SecurityError), CLASS(SecurityError)),
+    ROW(FQ_ERR_LOST, CLASS(PositionLost), CLASS(PositionLost)),
     ROW(FQ_ERR_AGAIN, CLASS(FraiseQLError), CLASS(FraiseQLError)),
 };
 

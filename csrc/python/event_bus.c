@@ -6,22 +6,32 @@
 #include <string.h>
 #include <structmember.h>
 
+#include "base/clock.h"
 #include "bus/bus.h"
+#include "python/convert.h"
 #include "python/errors.h"
 #include "python/event_object.h"
+#include "python/loop_mailbox.h"
+#include "python/notices_object.h"
 #include "python/parts.h"
+#include "python/postgres_bus.h"
 #include "python/publish.h"
+#include "python/redis_bus.h"
 #include "reactor/service.h"
 
 /* How long EventBus.publish waits for room. */
 #define PUBLISH_TIMEOUT_NS (5 * UINT64_C(1000000000))
+/* And EventBus.position for an answer. */
+#define POSITION_TIMEOUT_NS (5 * UINT64_C(1000000000))
 
 typedef struct event_bus {
     PyObject_HEAD
     PyObject *bus_type;      /* str */
+    PyObject *settings;      /* dict of the bus's own */
     fq_reactor *reactor;     /* one use while connected, else NULL */
     fq_publisher *publisher; /* one reference while connected, else NULL */
     bool is_closed;
+    bool is_followed; /* somebody has the notices of |publisher| */
     PyObject *weakrefs;
 } event_bus;
 
@@ -34,8 +44,13 @@ disconnect(event_bus *self)
     fq_publisher *publisher = self->publisher;
     self->reactor = NULL;
     self->publisher = NULL;
-    if (reactor == NULL || fq_reactor_is_forked(reactor))
+    self->is_followed = false;
+    if (reactor == NULL)
         return;
+    if (fq_reactor_is_forked(reactor)) {
+        fq_publisher_abandon(publisher);
+        return;
+    }
     Py_BEGIN_ALLOW_THREADS
     fq_publisher_close(publisher);
     fq_publisher_unref(publisher);
@@ -43,28 +58,99 @@ disconnect(event_bus *self)
     Py_END_ALLOW_THREADS
 }
 
+/* ── which bus ── */
+
+/* *pn gets the number |name| of |settings|, if it has one. */
+static int
+read_size(PyObject *settings, const char *name, size_t *pn)
+{
+    PyObject *value = PyDict_GetItemString(settings, name);
+    size_t n = value != NULL ? PyLong_AsSize_t(value) : *pn;
+    if (n == (size_t)-1 && PyErr_Occurred())
+        return -1;
+    *pn = n;
+    return 0;
+}
+
+static int
+read_history(PyObject *settings, fq_history_limits *limits)
+{
+    PyObject *seconds = PyDict_GetItemString(settings, "history_seconds");
+    if (seconds != NULL) {
+        double n = PyFloat_AsDouble(seconds);
+        if (n == -1 && PyErr_Occurred())
+            return -1;
+        limits->max_age_ns = (uint64_t)(n * FQ_NS_PER_S);
+    }
+    if (read_size(settings, "history_events", &limits->max_events) < 0)
+        return -1;
+    return read_size(settings, "history_bytes", &limits->max_bytes);
+}
+
+static int
+make_memory(fq_state *state, PyObject *settings, fq_bus **pbus)
+{
+    fq_history_limits history = fq_history_limits_default;
+    if (read_history(settings, &history) < 0)
+        return -1;
+    fq_status status = fq_bus_memory_new(&history, pbus);
+    if (status == FQ_OK)
+        return 0;
+    fq_errors_raise(state, status, NULL);
+    return -1;
+}
+
+/* Each makes a bus of |settings|, a dict that config.py has checked. Returns 0,
+ * or -1 with an exception. */
+static const struct bus_kind {
+    const char *bus_type;
+    int (*make)(fq_state *state, PyObject *settings, fq_bus **pbus);
+} bus_kinds[] = {
+    {"memory", make_memory},
+    {"redis", fq_redis_bus_make},
+    {"postgresql", fq_postgres_bus_make},
+};
+
+/* NULL: there is no such bus. */
+static const struct bus_kind *
+find_kind(PyObject *bus_type)
+{
+    for (size_t i = 0; i < Py_ARRAY_LENGTH(bus_kinds); i++) {
+        if (PyUnicode_CompareWithASCIIString(bus_type, bus_kinds[i].bus_type)
+            == 0)
+            return &bus_kinds[i];
+    }
+    return NULL;
+}
+
+/* ── the door ── */
+
 static int
 connect_bus(fq_state *state, event_bus *self)
 {
     fq_reactor *reactor = fq_state_reactor(state);
     if (reactor == NULL)
         return -1;
-    fq_bus *bus = NULL;
-    fq_publisher *publisher = NULL;
-    fq_status status = fq_bus_memory_new(&bus);
-    if (status == FQ_OK)
-        status = fq_publisher_new(reactor, bus, &publisher);
+    fq_bus *bus;
+    if (find_kind(self->bus_type)->make(state, self->settings, &bus) < 0)
+        goto fail;
+    fq_publisher *publisher;
+    fq_status status = fq_publisher_new(reactor, bus, &publisher);
     if (status == FQ_OK) {
         self->reactor = reactor;
         self->publisher = publisher;
         return 0;
     }
-    if (bus != NULL)
-        fq_bus_free(bus);
+    fq_bus_free(bus);
+    fq_errors_raise(state, status, NULL);
+
+fail:;
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
     Py_BEGIN_ALLOW_THREADS
     fq_reactor_release(reactor);
     Py_END_ALLOW_THREADS
-    fq_errors_raise(state, status, NULL);
+    PyErr_Restore(type, value, traceback);
     return -1;
 }
 
@@ -90,20 +176,26 @@ fq_event_bus_connect(PyObject *bus, fq_publisher **ppublisher)
 static PyObject *
 event_bus_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *keywords[] = {"bus_type", NULL};
-    PyObject *bus_type;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "U:EventBus", keywords,
-                                     &bus_type))
+    static char *keywords[] = {"bus_type", "settings", NULL};
+    PyObject *bus_type, *settings = NULL;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "U|O!:EventBus", keywords,
+                                     &bus_type, &PyDict_Type, &settings))
         return NULL;
-    if (PyUnicode_CompareWithASCIIString(bus_type, "memory") != 0) {
+    if (find_kind(bus_type) == NULL) {
         PyErr_Format(fq_state_of_type(type)->ConfigError,
-                     "unknown bus type %R: this version has 'memory'",
-                     bus_type);
+                     "unknown bus type %R: see EventBusConfig", bus_type);
         return NULL;
     }
+    settings = settings == NULL ? PyDict_New() : PyDict_Copy(settings);
+    if (settings == NULL)
+        return NULL;
     event_bus *self = (event_bus *)type->tp_alloc(type, 0);
-    if (self != NULL)
-        self->bus_type = Py_NewRef(bus_type);
+    if (self == NULL) {
+        Py_DECREF(settings);
+        return NULL;
+    }
+    self->bus_type = Py_NewRef(bus_type);
+    self->settings = settings;
     return (PyObject *)self;
 }
 
@@ -115,24 +207,28 @@ event_bus_dealloc(event_bus *self)
         PyObject_ClearWeakRefs((PyObject *)self);
     disconnect(self);
     Py_XDECREF(self->bus_type);
+    Py_XDECREF(self->settings);
     type->tp_free(self);
     Py_DECREF(type);
 }
 
-PyDoc_STRVAR(publish_doc,
-             "publish($self, event, /)\n--\n\n"
-             "Publish an Event; returns the id the bus gave it.\n"
-             "\n"
-             "Where an event loop runs it returns at once; elsewhere it waits "
-             "at most 5\n"
-             "seconds for room.\n"
-             "\n"
-             "Raises:\n"
-             "    QueueFull: no room, where an event loop runs.\n"
-             "    PublishTimeout: no room within 5 seconds, elsewhere.\n"
-             "    ClosedError: the bus was closed.\n"
-             "\n"
-             "Thread: any.");
+PyDoc_STRVAR(
+    publish_doc,
+    "publish($self, event, /)\n--\n\n"
+    "Publish an Event; returns the id the bus gave it.\n"
+    "\n"
+    "Where an event loop runs it returns at once, None unless the bus "
+    "is the\n"
+    "embedded one; elsewhere it waits at most 5 seconds for the bus to "
+    "have it.\n"
+    "\n"
+    "Raises:\n"
+    "    QueueFull: no room, where an event loop runs.\n"
+    "    PublishTimeout: not taken within 5 seconds, elsewhere.\n"
+    "    BusError: refused by the bus, elsewhere.\n"
+    "    ClosedError: the bus was closed.\n"
+    "\n"
+    "Thread: any.");
 
 static PyObject *
 event_bus_publish(event_bus *self, PyObject *value)
@@ -158,6 +254,69 @@ event_bus_publish(event_bus *self, PyObject *value)
     return id;
 }
 
+PyDoc_STRVAR(position_doc,
+             "position($self, /)\n--\n\n"
+             "Where the bus is now: a subscription `after` this gets what is "
+             "published from\n"
+             "now on, and perhaps what is on its way to it.\n"
+             "\n"
+             "Raises:\n"
+             "    ClosedError: the bus was closed.\n"
+             "    BusError: it does not know.\n"
+             "\n"
+             "Thread: any; it waits for the reactor, which waits for nobody.");
+
+static PyObject *
+event_bus_position(event_bus *self, PyObject *Py_UNUSED(ignored))
+{
+    fq_state *state = fq_state_of((PyObject *)self);
+    fq_publisher *publisher;
+    if (fq_event_bus_connect((PyObject *)self, &publisher) < 0)
+        return NULL;
+    fq_ticket *done = NULL;
+    fq_status status = fq_ticket_new(NULL, NULL, &done);
+    if (status == FQ_OK)
+        status = fq_publisher_position(publisher, done);
+    if (status == FQ_OK) {
+        Py_BEGIN_ALLOW_THREADS
+        status = fq_ticket_wait(done, POSITION_TIMEOUT_NS);
+        Py_END_ALLOW_THREADS
+        if (status == FQ_OK)
+            status = done->status;
+        else
+            status = FQ_ERR_SYSTEM;
+    }
+    PyObject *position = status == FQ_OK
+                             ? fq_convert_str(fq_rcbuf_str(done->text))
+                             : fq_errors_raise(state, status, NULL);
+    fq_ticket_unref(done);
+    fq_publisher_unref(publisher);
+    return position;
+}
+
+PyDoc_STRVAR(notices_doc,
+             "notices($self, /)\n--\n\n"
+             "What is to be said of the bus in the log: a Notices for who "
+             "asks first, None\nfor others and where there is nothing to "
+             "say.");
+
+static PyObject *
+event_bus_notices(event_bus *self, PyObject *Py_UNUSED(ignored))
+{
+    fq_publisher *publisher;
+    if (fq_event_bus_connect((PyObject *)self, &publisher) < 0)
+        return NULL;
+    PyObject *result = NULL;
+    fq_notices *notices = fq_publisher_notices(publisher);
+    if (notices == NULL || self->is_followed)
+        result = Py_NewRef(Py_None);
+    else
+        result = fq_notices_object_new(fq_state_of((PyObject *)self), notices);
+    self->is_followed = self->is_followed || result != NULL;
+    fq_publisher_unref(publisher);
+    return result;
+}
+
 PyDoc_STRVAR(
     close_doc,
     "close($self, /)\n--\n\n"
@@ -181,21 +340,118 @@ event_bus_repr(event_bus *self)
     return PyUnicode_FromFormat("<EventBus %U, %s>", self->bus_type, is);
 }
 
+/* ── waiting for the connection ── */
+
+static PyObject *
+raise_not_up(fq_state *state, const fq_ticket *ticket)
+{
+    fq_error error = {.status = ticket->status};
+    if (ticket->text != NULL)
+        fq_error_set(&error, ticket->status, FQ_ERROR_NO_POS, "%s",
+                     ticket->text->bytes);
+    return fq_errors_raise(state, ticket->status, &error);
+}
+
+/* Asks for |ticket| to be completed when the bus is up. */
+static int
+ask_up(event_bus *self, PyObject *timeout, fq_ticket *ticket)
+{
+    double seconds = PyFloat_AsDouble(timeout);
+    if (seconds == -1 && PyErr_Occurred())
+        return -1;
+    fq_publisher *publisher;
+    if (fq_event_bus_connect((PyObject *)self, &publisher) < 0)
+        return -1;
+    fq_status status = fq_publisher_await_up(
+        publisher, fq_clock_now_ns() + (uint64_t)(seconds * FQ_NS_PER_S),
+        ticket);
+    fq_publisher_unref(publisher);
+    if (status != FQ_OK)
+        fq_errors_raise(fq_state_of((PyObject *)self), status, NULL);
+    return status == FQ_OK ? 0 : -1;
+}
+
+PyDoc_STRVAR(wait_up_doc,
+             "wait_up($self, timeout, /)\n--\n\n"
+             "Return when the bus is connected, or raise BusError with the "
+             "server's words\n"
+             "when an attempt has failed or `timeout` seconds have passed. "
+             "Blocks.");
+
+static PyObject *
+event_bus_wait_up(event_bus *self, PyObject *timeout)
+{
+    fq_state *state = fq_state_of((PyObject *)self);
+    fq_ticket *ticket;
+    fq_status status = fq_ticket_new(NULL, NULL, &ticket);
+    if (status != FQ_OK)
+        return fq_errors_raise(state, status, NULL);
+    PyObject *result = NULL;
+    /* The reactor keeps the time. */
+    if (ask_up(self, timeout, ticket) == 0
+        && fq_publish_wait_ticket(ticket, UINT64_MAX / 2) == 1) {
+        if (ticket->status == FQ_OK)
+            result = Py_NewRef(Py_None);
+        else
+            raise_not_up(state, ticket);
+    }
+    fq_ticket_unref(ticket);
+    return result;
+}
+
+static PyObject *
+make_up_result(fq_state *state, fq_ticket *ticket)
+{
+    if (ticket->status == FQ_OK)
+        Py_RETURN_NONE;
+    return raise_not_up(state, ticket);
+}
+
+PyDoc_STRVAR(when_up_doc, "when_up($self, timeout, /)\n--\n\n"
+                          "A future of the running loop: wait_up.");
+
+static PyObject *
+event_bus_when_up(event_bus *self, PyObject *timeout)
+{
+    fq_loop_mailbox *mailbox = fq_loop_mailbox_use(
+        fq_state_of((PyObject *)self));
+    if (mailbox == NULL)
+        return NULL;
+    fq_ticket *ticket;
+    PyObject *future = fq_loop_mailbox_await_ticket(mailbox, make_up_result,
+                                                    &ticket);
+    fq_loop_mailbox_unuse(mailbox);
+    if (future == NULL)
+        return NULL;
+    if (ask_up(self, timeout, ticket) < 0) {
+        fq_ticket_complete(ticket, FQ_OK, NULL);
+        Py_CLEAR(future);
+    }
+    fq_ticket_unref(ticket);
+    return future;
+}
+
 static PyMethodDef event_bus_methods[] = {
+    {"wait_up", (PyCFunction)event_bus_wait_up, METH_O, wait_up_doc},
+    {"when_up", (PyCFunction)event_bus_when_up, METH_O, when_up_doc},
     {"publish", (PyCFunction)event_bus_publish, METH_O, publish_doc},
+    {"position", (PyCFunction)event_bus_position, METH_NOARGS, position_doc},
+    {"notices", (PyCFunction)event_bus_notices, METH_NOARGS, notices_doc},
     {"close", (PyCFunction)event_bus_close, METH_NOARGS, close_doc},
     {NULL, NULL, 0, NULL},
 };
 
 static PyMemberDef event_bus_members[] = {
     {"bus_type", T_OBJECT_EX, offsetof(event_bus, bus_type), READONLY,
-     "The kind of bus: \"memory\"."},
+     "The kind of bus, such as \"memory\"."},
+    {"_settings", T_OBJECT_EX, offsetof(event_bus, settings), READONLY,
+     "What it was made with, secrets included."},
     {"__weaklistoffset__", T_PYSSIZET, offsetof(event_bus, weakrefs), READONLY,
      NULL},
     {NULL, 0, 0, 0, NULL},
 };
 
-PyDoc_STRVAR(event_bus_doc, "EventBus(bus_type)\n--\n\n"
+PyDoc_STRVAR(event_bus_doc, "EventBus(bus_type, settings={})\n--\n\n"
                             "A bus that managers and executors can share; "
                             "`EventBusConfig.create_bus`\n"
                             "makes one. It connects at its first use.");

@@ -362,7 +362,9 @@ schedule_rest(fq_loop_mailbox *self)
     return 0;
 }
 
-static PyObject *
+/* Hands on what this turn has time for. Returns 0, or -1 with an exception of
+ * user code that the loop must see. */
+static int
 run_pass(fq_loop_mailbox *self)
 {
     uint64_t deadline_ns = fq_clock_now_ns() + FQ_LOOP_MAILBOX_PASS_NS;
@@ -385,9 +387,29 @@ run_pass(fq_loop_mailbox *self)
     if (schedule_rest(self) < 0)
         PyErr_WriteUnraisable((PyObject *)self);
     PyErr_Restore(type, value, traceback);
-    if (status < 0)
-        return NULL;
-    Py_RETURN_NONE;
+    return status;
+}
+
+static PyObject *
+none_or_null(int status)
+{
+    return status < 0 ? NULL : Py_NewRef(Py_None);
+}
+
+int
+fq_loop_mailbox_put_back(fq_loop_mailbox *self, fq_inbox_item *first,
+                         fq_inbox_item *last, bool now)
+{
+    if (self->mailbox == NULL) {
+        last->next = NULL;
+        mail_drop_all(first);
+        return 0;
+    }
+    last->next = self->backlog;
+    if (self->backlog == NULL)
+        self->backlog_tail = &last->next;
+    self->backlog = first;
+    return now ? run_pass(self) : schedule_rest(self);
 }
 
 /* The loop's reader. */
@@ -405,14 +427,14 @@ loop_mailbox_read(fq_loop_mailbox *self, PyObject *Py_UNUSED(ignored))
         *self->backlog_tail = &mail->item;
         self->backlog_tail = &last->next;
     }
-    return run_pass(self);
+    return none_or_null(run_pass(self));
 }
 
 static PyObject *
 loop_mailbox_go_on(fq_loop_mailbox *self, PyObject *Py_UNUSED(ignored))
 {
     self->is_scheduled = false;
-    return run_pass(self);
+    return none_or_null(run_pass(self));
 }
 
 /* ── the beginning ── */

@@ -62,6 +62,15 @@ fq_loop_mailbox_hold(fq_loop_mailbox *self, PyObject *object);
 void
 fq_loop_mailbox_release(fq_loop_mailbox *self, PyObject *object);
 
+/* Puts the calls |first| to |last|, linked by mail.item, before all mail that
+ * came later, and hands mail on: now, in a callback of the loop that is not its
+ * reader, or in the next turn. Where the mailbox is closed they are answered.
+ * Returns 0, or -1 with an exception that the loop must see. Thread: its
+ * loop's. */
+int
+fq_loop_mailbox_put_back(fq_loop_mailbox *self, fq_inbox_item *first,
+                         fq_inbox_item *last, bool now);
+
 /* True when the calling thread runs this very loop. */
 bool
 fq_loop_mailbox_is_here(const fq_loop_mailbox *self);

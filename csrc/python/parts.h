@@ -22,10 +22,14 @@
     X(waker)                                                                  \
     X(loop_mailbox)                                                           \
     X(port_object)                                                            \
+    X(serving)                                                                \
     X(asgi_message)                                                           \
     X(websocket)                                                              \
+    X(http_message)                                                           \
+    X(http_stream)                                                            \
     X(asgi_app)                                                               \
     X(event_bus)                                                              \
+    X(notices_object)                                                         \
     X(publish)                                                                \
     X(resolver)                                                               \
     X(resolver_call)                                                          \
@@ -33,13 +37,15 @@
     X(shared_security)                                                        \
     X(resolver_task)                                                          \
     X(source)                                                                 \
+    X(entrance)                                                               \
     X(service_object)                                                         \
     X(service_schema)                                                         \
     X(service_security)                                                       \
     X(channel_functions)                                                      \
     X(feed)                                                                   \
     X(transport_ws_handler)                                                   \
-    X(stream)
+    X(stream)                                                                 \
+    X(postgres_client)
 
 #define FQ_PART_DECLARE(part)                                                 \
     int fq_##part##_init(PyObject *module, fq_state *state);

@@ -10,14 +10,33 @@
 #include "python/convert.h"
 #include "python/errors.h"
 #include "python/event_object.h"
+#include "python/exception.h"
 #include "python/loop_mailbox.h"
 #include "python/parts.h"
+#include "python/resolver.h"
 
 /* While a thread waits, signals are served this often: no slower than a hand
  * at Ctrl-C notices. */
 #define SIGNAL_SLICE_NS (50 * UINT64_C(1000000))
 
+/* The reactor tells that time is up; a thread that waits asks itself only
+ * after this much more. */
+#define ANSWER_GRACE_NS UINT64_C(1000000000)
+
 /* ── making the event ── */
+
+/* 0, or -1 with a ValueError: what others are told through is not for
+ * publishers. */
+static int
+refuse_reserved(fq_str channel)
+{
+    if (!fq_event_is_reserved(channel))
+        return 0;
+    PyErr_SetString(PyExc_ValueError,
+                    "channels that begin with " FQ_EVENT_RESERVED
+                    " are reserved");
+    return -1;
+}
 
 static int
 make_event(fq_state *state, fq_str channel, PyObject *data,
@@ -26,7 +45,8 @@ make_event(fq_state *state, fq_str channel, PyObject *data,
     fq_str type;
     if (event_type == NULL)
         event_type = Py_None;
-    if (fq_convert_peek_optional_str(event_type, "event_type", &type) < 0)
+    if (refuse_reserved(channel) < 0
+        || fq_convert_peek_optional_str(event_type, "event_type", &type) < 0)
         return -1;
     if (type.ptr == NULL)
         type = channel;
@@ -67,6 +87,8 @@ copy_event(fq_state *state, PyObject *object, size_t max_bytes,
 {
     fq_event_parts parts;
     fq_event_object_peek(object, &parts);
+    if (refuse_reserved(fq_rcbuf_str(parts.channel)) < 0)
+        return -1;
     fq_error error = {.status = FQ_OK};
     fq_status status = fq_event_new(
         fq_rcbuf_str(parts.channel), fq_rcbuf_str(parts.event_type),
@@ -171,6 +193,28 @@ raise_full(fq_state *state)
         NULL);
 }
 
+/* Raises what became of an event that the bus did not take. */
+static void
+raise_outcome(fq_state *state, const fq_ticket *ticket, uint64_t timeout_ns)
+{
+    if (ticket->status == FQ_ERR_TIMEOUT && ticket->text != NULL) {
+        PyObject *context = NULL;
+        if (timeout_ns != 0)
+            context = Py_BuildValue("{sd}", "timeout",
+                                    (double)timeout_ns / FQ_NS_PER_S);
+        if (timeout_ns == 0 || context != NULL)
+            fq_errors_raise_class(state->PublishTimeout, ticket->text->bytes,
+                                  context);
+        Py_XDECREF(context);
+        return;
+    }
+    fq_error error = {.status = ticket->status};
+    if (ticket->text != NULL)
+        fq_error_set(&error, ticket->status, FQ_ERROR_NO_POS, "%s",
+                     ticket->text->bytes);
+    fq_errors_raise(state, ticket->status, &error);
+}
+
 /* Waits for the door to have room. Returns 0, or -1 with an exception. */
 static int
 wait_for_room(fq_state *state, fq_ticket *room, uint64_t timeout_ns,
@@ -194,8 +238,8 @@ pass_door(fq_state *state, fq_publisher *publisher, fq_event *event,
     fq_ticket *room = NULL;
     int result = -1;
     for (;;) {
-        fq_status status = fq_publisher_publish(publisher, event, wait, done,
-                                                room, id);
+        fq_status status = fq_publisher_publish(publisher, event, wait,
+                                                deadline_ns, done, room, id);
         if (status == FQ_OK) {
             result = 0;
             break;
@@ -229,59 +273,58 @@ pass_door(fq_state *state, fq_publisher *publisher, fq_event *event,
     return result;
 }
 
-PyObject *
-fq_publish_blocking(fq_state *state, fq_publisher *publisher, fq_event *event,
-                    const fq_publish_how *how)
+/* From a thread that may wait for it. */
+static PyObject *
+publish_and_wait(fq_state *state, fq_publisher *publisher, fq_event *event,
+                 const fq_publish_how *how, fq_publish_wait wait)
 {
     char id[FQ_EVENT_ID_MAX];
     fq_ticket *done = NULL;
-    fq_publish_wait wait = FQ_PUBLISH_ACCEPTED;
-    if (how->waits_for_calls) {
-        int is_in_loop = fq_publish_is_in_loop(state);
-        fq_status status = FQ_OK;
-        if (is_in_loop >= 0)
-            status = fq_ticket_new(NULL, NULL, &done);
-        if (status != FQ_OK)
-            fq_errors_raise(state, status, NULL);
-        if (done == NULL) {
-            fq_event_unref(event);
-            return NULL;
-        }
-        wait = is_in_loop ? FQ_PUBLISH_ACCEPTED : FQ_PUBLISH_DONE;
+    bool answers_later = fq_publisher_answers_later(publisher);
+    fq_status status = FQ_OK;
+    if (how->waits_for_calls || answers_later)
+        status = fq_ticket_new(NULL, NULL, &done);
+    if (status != FQ_OK) {
+        fq_event_unref(event);
+        return fq_errors_raise(state, status, NULL);
     }
     PyObject *result = NULL;
     if (pass_door(state, publisher, event, how, wait, done, id) < 0) {
         fq_event_unref(event);
-    } else if (done == NULL
-               || fq_publish_wait_ticket(done, how->timeout_ns) >= 0) {
-        /* Resolvers that take longer than the timeout go on: the bus has the
-         * event, and to say otherwise would have it published twice. */
-        result = PyUnicode_FromString(id);
+        goto out;
     }
+    int is_done = 1;
+    if (done != NULL)
+        is_done = fq_publish_wait_ticket(
+            done, how->timeout_ns + (answers_later ? ANSWER_GRACE_NS : 0));
+    if (is_done < 0)
+        goto out;
+    /* Resolvers that take longer than the timeout go on: the bus has the
+     * event, and to say otherwise would have it published twice. */
+    if (!answers_later)
+        result = PyUnicode_FromString(id);
+    else if (is_done == 0)
+        raise_timeout(state, how->timeout_ns);
+    else if (done->status != FQ_OK)
+        raise_outcome(state, done, how->timeout_ns);
+    else if (done->text != NULL)
+        result = fq_convert_str(fq_rcbuf_str(done->text));
+    else
+        PyErr_NoMemory();
+out:
     fq_ticket_unref(done);
     return result;
 }
 
-/* ── Publication ── */
-
-typedef struct publication {
-    PyObject_HEAD
-    fq_publisher *publisher; /* one reference */
-    fq_event *event;         /* one reference; NULL once accepted */
-    bool waits_for_calls;
-    PyObject *id;   /* str, or NULL */
-    PyObject *done; /* a future, or NULL */
-} publication;
-
 /* A ticket told to the running loop, and its future. */
 static PyObject *
-new_future(fq_state *state, fq_ticket **pticket)
+new_future(fq_state *state, fq_ticket_result result, fq_ticket **pticket)
 {
     *pticket = NULL;
     fq_loop_mailbox *mailbox = fq_loop_mailbox_use(state);
     if (mailbox == NULL)
         return NULL;
-    PyObject *future = fq_loop_mailbox_await_ticket(mailbox, NULL, pticket);
+    PyObject *future = fq_loop_mailbox_await_ticket(mailbox, result, pticket);
     fq_loop_mailbox_unuse(mailbox);
     return future;
 }
@@ -297,6 +340,102 @@ drop_future(PyObject *future, fq_ticket *ticket)
     Py_XDECREF(future);
 }
 
+/* Logs what became of an event that nobody waits for. */
+static PyObject *
+log_outcome(fq_state *state, fq_ticket *ticket)
+{
+    if (ticket->status == FQ_OK)
+        Py_RETURN_NONE;
+    PyObject *logger = fq_resolver_logger(state);
+    PyObject *result = NULL;
+    if (logger != NULL)
+        result = PyObject_CallMethod(
+            logger, "error", "ss", "an event was not published: %s",
+            ticket->text != NULL ? ticket->text->bytes
+                                 : fq_status_str(ticket->status));
+    if (result == NULL)
+        PyErr_WriteUnraisable(logger);
+    Py_XDECREF(result);
+    Py_RETURN_NONE;
+}
+
+/* From a thread that runs a loop: it waits for nothing. */
+static PyObject *
+publish_at_once(fq_state *state, fq_publisher *publisher, fq_event *event,
+                const fq_publish_how *how)
+{
+    char id[FQ_EVENT_ID_MAX];
+    fq_ticket *done = NULL;
+    PyObject *future = NULL;
+    if (fq_publisher_answers_later(publisher)) {
+        future = new_future(state, log_outcome, &done);
+        if (future == NULL) {
+            fq_event_unref(event);
+            return NULL;
+        }
+    }
+    PyObject *result = NULL;
+    if (pass_door(state, publisher, event, how, FQ_PUBLISH_ACCEPTED, done, id)
+        < 0) {
+        PyObject *type, *value, *traceback;
+        PyErr_Fetch(&type, &value, &traceback);
+        fq_event_unref(event);
+        drop_future(future, done);
+        PyErr_Restore(type, value, traceback);
+        return NULL;
+    }
+    result = future == NULL ? PyUnicode_FromString(id) : Py_NewRef(Py_None);
+    fq_ticket_unref(done);
+    Py_XDECREF(future);
+    return result;
+}
+
+PyObject *
+fq_publish_blocking(fq_state *state, fq_publisher *publisher, fq_event *event,
+                    const fq_publish_how *how)
+{
+    /* Without either, what the embedded bus does is the same everywhere. */
+    int is_in_loop = 0;
+    if (how->waits_for_calls || fq_publisher_answers_later(publisher))
+        is_in_loop = fq_publish_is_in_loop(state);
+    if (is_in_loop < 0) {
+        fq_event_unref(event);
+        return NULL;
+    }
+    if (!is_in_loop)
+        return publish_and_wait(state, publisher, event, how,
+                                how->waits_for_calls ? FQ_PUBLISH_DONE
+                                                     : FQ_PUBLISH_ACCEPTED);
+    if (!fq_publisher_answers_later(publisher))
+        return publish_and_wait(state, publisher, event, how,
+                                FQ_PUBLISH_ACCEPTED);
+    return publish_at_once(state, publisher, event, how);
+}
+
+/* ── Publication ── */
+
+typedef struct publication {
+    PyObject_HEAD
+    fq_publisher *publisher; /* one reference */
+    fq_event *event;         /* one reference; NULL once accepted */
+    bool waits_for_calls;
+    uint64_t until_ns;
+    PyObject *id;   /* str, or NULL */
+    PyObject *done; /* a future, or NULL */
+} publication;
+
+/* The id that the bus gave an event, or what became of it. */
+static PyObject *
+make_outcome(fq_state *state, fq_ticket *ticket)
+{
+    if (ticket->status == FQ_OK && ticket->text != NULL)
+        return fq_convert_str(fq_rcbuf_str(ticket->text));
+    if (ticket->status == FQ_OK)
+        Py_RETURN_NONE; /* it was let go of */
+    raise_outcome(state, ticket, 0);
+    return NULL;
+}
+
 /* Tries the door. Returns 1 when the event is through, 0 when it is full, -1
  * with an exception. |room| as fq_publisher_publish has it. */
 static int
@@ -304,16 +443,17 @@ try_door(fq_state *state, publication *self, fq_ticket *room)
 {
     fq_ticket *done = NULL;
     PyObject *future = NULL;
-    if (self->waits_for_calls) {
-        future = new_future(state, &done);
+    bool answers_later = fq_publisher_answers_later(self->publisher);
+    if (self->waits_for_calls || answers_later) {
+        future = new_future(state, answers_later ? make_outcome : NULL, &done);
         if (future == NULL)
             return -1;
     }
     char id[FQ_EVENT_ID_MAX];
     fq_status status = fq_publisher_publish(
         self->publisher, self->event,
-        self->waits_for_calls ? FQ_PUBLISH_DONE : FQ_PUBLISH_ACCEPTED, done,
-        room, id);
+        self->waits_for_calls ? FQ_PUBLISH_DONE : FQ_PUBLISH_ACCEPTED,
+        self->until_ns, done, room, id);
     if (status != FQ_OK) {
         drop_future(future, done);
         if (status == FQ_ERR_FULL)
@@ -324,18 +464,21 @@ try_door(fq_state *state, publication *self, fq_ticket *room)
     self->event = NULL;
     self->done = future;
     fq_ticket_unref(done);
-    self->id = PyUnicode_FromString(id);
-    return self->id == NULL ? -1 : 1;
+    if (id[0] != '\0')
+        self->id = PyUnicode_FromString(id);
+    return id[0] != '\0' && self->id == NULL ? -1 : 1;
 }
 
 PyObject *
 fq_publish_offer(fq_state *state, fq_publisher *publisher, fq_event *event,
-                 bool waits_for_calls)
+                 const fq_publish_how *how)
 {
-    if (!waits_for_calls) {
+    uint64_t until_ns = fq_clock_now_ns() + how->timeout_ns;
+    bool waits = how->waits_for_calls || fq_publisher_answers_later(publisher);
+    if (!waits) {
         char id[FQ_EVENT_ID_MAX];
         fq_status status = fq_publisher_publish(
-            publisher, event, FQ_PUBLISH_ACCEPTED, NULL, NULL, id);
+            publisher, event, FQ_PUBLISH_ACCEPTED, until_ns, NULL, NULL, id);
         if (status == FQ_OK)
             return PyUnicode_FromString(id);
         if (status != FQ_ERR_FULL) {
@@ -351,11 +494,157 @@ fq_publish_offer(fq_state *state, fq_publisher *publisher, fq_event *event,
     }
     self->publisher = fq_publisher_ref(publisher);
     self->event = event;
-    self->waits_for_calls = waits_for_calls;
-    if (waits_for_calls && try_door(state, self, NULL) < 0)
+    self->waits_for_calls = how->waits_for_calls;
+    self->until_ns = until_ns;
+    if (waits && try_door(state, self, NULL) < 0)
         Py_CLEAR(self);
     return (PyObject *)self;
 }
+
+/* ── many at once ── */
+
+/* (ids, error) of a batch: the id of each event, None where it has none, and
+ * the exception of the first that failed, or None. */
+static PyObject *
+make_outcomes(fq_state *state, fq_ticket *ticket)
+{
+    PyObject *ids = PyList_New(0);
+    PyObject *error = Py_NewRef(Py_None);
+    const fq_rcbuf *text = ticket->text;
+    size_t at = text == NULL ? 0 : strlen(text->bytes) + 1;
+    while (ids != NULL && text != NULL && at < text->len) {
+        fq_str id = fq_str_of(text->bytes + at);
+        PyObject *item = id.len == 0 ? Py_NewRef(Py_None) : fq_convert_str(id);
+        if (item == NULL || PyList_Append(ids, item) < 0)
+            Py_CLEAR(ids);
+        Py_XDECREF(item);
+        at += id.len + 1;
+    }
+    if (ids != NULL && ticket->status != FQ_OK) {
+        raise_outcome(state, ticket, 0);
+        Py_SETREF(error, fq_exception_take());
+    }
+    if (ids != NULL)
+        return Py_BuildValue("NN", ids, error);
+    Py_DECREF(error);
+    return NULL;
+}
+
+int
+fq_publish_check_events(fq_state *state, PyObject *events, size_t max_bytes)
+{
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(events); i++) {
+        PyObject *object = PyTuple_GET_ITEM(events, i);
+        if (!fq_event_object_check(state, object)) {
+            PyErr_Format(PyExc_TypeError,
+                         "events must be Event objects, not %.200s",
+                         Py_TYPE(object)->tp_name);
+            return -1;
+        }
+        fq_event_parts parts;
+        fq_event_object_peek(object, &parts);
+        /* What alone can be wrong with one. Made here it raises. */
+        bool is_big = (max_bytes > 0 && parts.data->len > max_bytes)
+                      || part_str(parts.tenant_id).len > FQ_EVENT_NAME_MAX
+                      || part_str(parts.boundary).len > FQ_EVENT_NAME_MAX
+                      || part_str(parts.meta).len > FQ_EVENT_META_MAX;
+        fq_event *event;
+        if (!is_big)
+            continue;
+        if (copy_event(state, object, max_bytes, &event) < 0)
+            return -1;
+        fq_event_unref(event);
+    }
+    return 0;
+}
+
+/* Makes events of |n| items of |events| from |at| on. */
+static int
+copy_events(fq_state *state, PyObject *events, Py_ssize_t at, size_t n,
+            size_t max_bytes, fq_event **copies)
+{
+    for (size_t i = 0; i < n; i++) {
+        PyObject *object = PyTuple_GET_ITEM(events, at + (Py_ssize_t)i);
+        if (copy_event(state, object, max_bytes, &copies[i]) == 0)
+            continue;
+        while (i > 0)
+            fq_event_unref(copies[--i]);
+        return -1;
+    }
+    return 0;
+}
+
+/* Tries the door for |n| |events|. *pfuture is that of their outcome, or, when
+ * none is taken, of room. */
+static int
+try_door_all(fq_state *state, fq_publisher *publisher, fq_event **events,
+             size_t n, uint64_t until_ns, size_t *pn_taken, PyObject **pfuture)
+{
+    fq_ticket *done, *room = NULL;
+    PyObject *has_room = NULL;
+    *pn_taken = 0;
+    *pfuture = new_future(state, make_outcomes, &done);
+    if (*pfuture == NULL)
+        return -1;
+    fq_status status = fq_publisher_publish_all(publisher, events, n, until_ns,
+                                                done, NULL, pn_taken);
+    if (status == FQ_ERR_FULL) {
+        has_room = new_future(state, NULL, &room);
+        status = has_room == NULL
+                     ? FQ_ERR_NOMEM
+                     : fq_publisher_publish_all(publisher, events, n, until_ns,
+                                                done, room, pn_taken);
+    }
+    if (status == FQ_OK) {
+        fq_ticket_unref(done);
+        if (has_room != NULL)
+            drop_future(has_room, room);
+        return 0;
+    }
+    drop_future(*pfuture, done);
+    *pfuture = has_room;
+    if (status == FQ_ERR_FULL) {
+        fq_ticket_unref(room);
+        return 0;
+    }
+    *pfuture = NULL;
+    if (has_room != NULL)
+        drop_future(has_room, room);
+    if (!PyErr_Occurred())
+        fq_errors_raise(state, status, NULL);
+    return -1;
+}
+
+PyObject *
+fq_publish_offer_all(fq_state *state, fq_publisher *publisher,
+                     PyObject *events, Py_ssize_t at, size_t max_bytes,
+                     uint64_t timeout_ns)
+{
+    fq_event *copies[FQ_PUBLISHER_BATCH_MAX];
+    Py_ssize_t left = PyTuple_GET_SIZE(events) - at;
+    if (at < 0 || left <= 0)
+        return PyErr_Format(PyExc_IndexError, "there is no event %zd", at);
+    size_t n = left < FQ_PUBLISHER_BATCH_MAX ? (size_t)left
+                                             : FQ_PUBLISHER_BATCH_MAX;
+    if (copy_events(state, events, at, n, max_bytes, copies) < 0)
+        return NULL;
+    size_t n_taken;
+    PyObject *future;
+    int result = try_door_all(state, publisher, copies, n,
+                              fq_clock_now_ns() + timeout_ns, &n_taken,
+                              &future);
+    if (n_taken < n) {
+        PyObject *type, *value, *traceback;
+        PyErr_Fetch(&type, &value, &traceback);
+        for (size_t i = n_taken; i < n; i++)
+            fq_event_unref(copies[i]);
+        PyErr_Restore(type, value, traceback);
+    }
+    return result < 0 ? NULL
+                      : Py_BuildValue("nN", (Py_ssize_t)n_taken, future);
+}
+
+/* ── the type ── */
 
 PyDoc_STRVAR(
     send_doc,
@@ -371,7 +660,7 @@ publication_send(publication *self, PyObject *Py_UNUSED(ignored))
     if (self->event == NULL)
         Py_RETURN_NONE;
     fq_ticket *room;
-    PyObject *future = new_future(state, &room);
+    PyObject *future = new_future(state, NULL, &room);
     if (future == NULL)
         return NULL;
     int result = try_door(state, self, room);
@@ -421,9 +710,11 @@ static PyMethodDef publication_methods[] = {
 
 static PyMemberDef publication_members[] = {
     {"id", T_OBJECT, offsetof(publication, id), READONLY,
-     "What the bus gave it, once it is through the door; else None."},
+     "What the bus gave it at the door, once it is through; else None."},
     {"done", T_OBJECT, offsetof(publication, done), READONLY,
-     "A future: the resolvers it called have answered; or None."},
+     "A future: the resolvers it called have answered; or, where the bus "
+     "gives "
+     "the\nid later, that id; or None."},
     {NULL, 0, 0, 0, NULL},
 };
 

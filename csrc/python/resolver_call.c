@@ -5,6 +5,7 @@
  * loop. */
 #include "python/resolver_call.h"
 
+#include "base/clock.h"
 #include "python/auth.h"
 #include "python/convert.h"
 #include "python/hooks.h"
@@ -51,8 +52,8 @@ fq_resolver_answer(fq_state *state, const fq_service_object *service,
     const fq_limits *limits = service->service == NULL
                                   ? &fq_limits_default
                                   : fq_service_limits(service->service);
-    fq_rcbuf *text = fq_convert_to_rcbuf(state, value, "result",
-                                         limits->event_max_bytes);
+    fq_rcbuf *text = fq_convert_answer_to_rcbuf(state, value, "result",
+                                                limits->event_max_bytes);
     if (text == NULL)
         return -1;
     fq_call_answer(call, FQ_ANSWER_VALUE, text);
@@ -182,12 +183,14 @@ fq_resolver_is_inside(fq_state *state)
     return value == Py_True;
 }
 
-/* A task for |awaitable| (stolen) in the current context. */
+/* A task for |awaitable| (stolen) in the current context. The loop is known to
+ * the mailbox unless the function has closed the last connection here. */
 static PyObject *
 make_task(fq_state *state, const fq_call_site *site, PyObject *awaitable)
 {
     PyObject *task;
-    if (PyCoro_CheckExact(awaitable))
+    if (PyCoro_CheckExact(awaitable)
+        && fq_loop_mailbox_loop(site->mailbox) != NULL)
         task = PyObject_CallMethodOneArg(fq_loop_mailbox_loop(site->mailbox),
                                          state->str_create_task, awaitable);
     else
@@ -221,14 +224,34 @@ call_function(fq_state *state, const fq_call_site *site,
     return value;
 }
 
+/* The function has closed the connection it was called for: nobody waits for
+ * |value| any more. */
+static int
+leave_value(fq_state *state, fq_call *call, PyObject *value, bool is_task)
+{
+    fq_call_free(call);
+    if (!is_task)
+        return 0;
+    PyObject *result = PyObject_CallMethodNoArgs(value, state->str_cancel);
+    if (result == NULL)
+        PyErr_WriteUnraisable(value);
+    Py_XDECREF(result);
+    return 0;
+}
+
 static int
 call_resolve(fq_state *state, const fq_call_site *site, fq_resolver *resolver,
              fq_call *call)
 {
     bool is_task;
     int result = -1;
+    if (call->kind == FQ_CALL_RESOLVE || call->kind == FQ_CALL_SHARED)
+        call->called_ns = fq_clock_now_ns();
     PyObject *value = call_function(state, site, resolver, call, &is_task);
-    if (value != NULL && is_task)
+    bool is_left = site->owner != NULL && !fq_port_object_is_open(site->owner);
+    if (value != NULL && is_left)
+        result = leave_value(state, call, value, is_task);
+    else if (value != NULL && is_task)
         result = fq_resolver_task_start(state, site, resolver, value, call);
     else if (value != NULL)
         result = fq_resolver_answer(state, site->service, call, value);
@@ -273,6 +296,21 @@ call_next(fq_state *state, const fq_call_site *site, fq_resolver *resolver,
     fq_source_ask(source, call);
     Py_DECREF(source);
     return 0;
+}
+
+/* Lets |call| wait where an earlier event of its subscription is still being
+ * resolved; false when nothing is. */
+static bool
+follow(fq_port_object *owner, fq_call *call)
+{
+    if (owner->running == NULL || PyDict_GET_SIZE(owner->running) == 0)
+        return false;
+    PyObject *runs = fq_port_object_get_running(owner, call->sub_id);
+    if (runs == NULL)
+        return false;
+    fq_resolver_task_follow(runs, call);
+    Py_DECREF(runs);
+    return true;
 }
 
 /* RESOLVE, SHARED, INITIAL, NEXT and EXECUTE: finds what to call. */
@@ -388,6 +426,9 @@ fq_resolver_call(fq_state *state, fq_loop_mailbox *mailbox, fq_call *call)
         result = call_auth(state, &site, call);
         break;
     case FQ_CALL_RESOLVE:
+        if (!follow(owner, call))
+            result = call_user(state, &site, call);
+        break;
     case FQ_CALL_SHARED:
     case FQ_CALL_INITIAL:
     case FQ_CALL_NEXT:

@@ -11,8 +11,10 @@ static const fq_str handler_timed_out = FQ_STR("The operation timed out");
 
 typedef struct resolver_task {
     PyObject_HEAD
-    fq_call *call;    /* to be answered; NULL: answered, or nobody waits */
-    fq_sub_id sub_id; /* or the class's id */
+    fq_call *call; /* to be answered; NULL: answered, or nobody waits */
+    fq_inbox_item *followers; /* calls by mail.item, for later events */
+    fq_inbox_item **followers_tail;
+    fq_sub_id sub_id;         /* or the class's id */
     fq_port_object *owner;    /* where it stands as running; NULL: with the
                                * service, by the class's id */
     fq_loop_mailbox *mailbox; /* one user, where there is no owner to keep it
@@ -78,6 +80,47 @@ leave_running(resolver_task *self)
     Py_XDECREF(runs);
 }
 
+/* ── what follows ── */
+
+void
+fq_resolver_task_follow(PyObject *runs, fq_call *call)
+{
+    resolver_task *self = (resolver_task *)runs;
+    call->mail.item.next = NULL;
+    *self->followers_tail = &call->mail.item;
+    self->followers_tail = &call->mail.item.next;
+}
+
+static void
+drop_followers(resolver_task *self)
+{
+    fq_inbox_item *item = self->followers;
+    self->followers = NULL;
+    self->followers_tail = &self->followers;
+    while (item != NULL) {
+        fq_call *call = FQ_CONTAINER_OF(item, fq_call, mail.item);
+        item = item->next;
+        fq_call_free(call);
+    }
+}
+
+/* It is the next one's turn, |now| or soon. Returns 0, or -1 with an exception
+ * that the loop must see. */
+static int
+let_follow(resolver_task *self, bool now)
+{
+    fq_inbox_item *first = self->followers;
+    if (first == NULL || self->owner->mailbox == NULL) {
+        drop_followers(self);
+        return 0;
+    }
+    fq_inbox_item *last = FQ_CONTAINER_OF(self->followers_tail, fq_inbox_item,
+                                          next);
+    self->followers = NULL;
+    self->followers_tail = &self->followers;
+    return fq_loop_mailbox_put_back(self->owner->mailbox, first, last, now);
+}
+
 /* ── ending ── */
 
 static void
@@ -106,6 +149,8 @@ expire(fq_timed_task *time)
     fq_rcbuf_new(self->resolver->is_handler ? handler_timed_out : timed_out,
                  &text);
     fq_call_answer(call, FQ_ANSWER_ERROR, text);
+    if (let_follow(self, false) < 0)
+        PyErr_WriteUnraisable((PyObject *)self);
     cancel_task(self);
     Py_DECREF(self);
 }
@@ -121,6 +166,7 @@ resolver_task_cancel(resolver_task *self, PyObject *Py_UNUSED(ignored))
         Py_RETURN_NONE;
     fq_call_free(self->call);
     self->call = NULL;
+    drop_followers(self);
     return PyObject_CallMethodNoArgs(
         self->task, fq_state_of((PyObject *)self)->str_cancel);
 }
@@ -213,7 +259,7 @@ leave_mailbox(resolver_task *self)
         fq_loop_mailbox_unuse(mailbox);
 }
 
-/* The callback of the task. Raises nothing: the loop has seen a
+/* The callback of the task. Raises nothing of that: the loop has seen a
  * KeyboardInterrupt when it left the task. */
 static PyObject *
 resolver_task_call(resolver_task *self, PyObject *Py_UNUSED(args),
@@ -245,6 +291,8 @@ resolver_task_call(resolver_task *self, PyObject *Py_UNUSED(args),
     }
     PyErr_Clear();
     leave_mailbox(self);
+    if (let_follow(self, true) < 0)
+        return NULL;
     Py_RETURN_NONE;
 }
 
@@ -279,6 +327,7 @@ fq_resolver_task_start(fq_state *state, const fq_call_site *site,
         goto fail;
     fq_list_init(&self->node);
     fq_list_init(&self->time.node);
+    self->followers_tail = &self->followers;
     self->sub_id = call->sub_id;
     if (site->owner != NULL)
         self->owner = (fq_port_object *)Py_NewRef(site->owner);
@@ -342,6 +391,7 @@ resolver_task_dealloc(resolver_task *self)
     }
     leave_mailbox(self);
     fq_call_free(self->call);
+    drop_followers(self);
     Py_XDECREF(self->owner);
     Py_XDECREF(self->service);
     Py_XDECREF(self->resolver);

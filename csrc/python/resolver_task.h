@@ -14,6 +14,11 @@ int
 fq_resolver_task_start(fq_state *state, const fq_call_site *site,
                        fq_resolver *resolver, PyObject *task, fq_call *call);
 
+/* Lets |call| (given away) wait for what |runs|, a resolver's task, does for an
+ * earlier event of the same subscription. */
+void
+fq_resolver_task_follow(PyObject *runs, fq_call *call);
+
 /* Nobody waits for the answer to the call for the class |id| any more: cancels
  * what runs for it. */
 void

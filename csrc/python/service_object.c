@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Service: settings into limits, fields, publishing, numbers, the end. Thread:
- * loop (any thread that holds the GIL). */
+/* Service: its life, its resolvers and tasks, and the type with its methods,
+ * of which most are in service_*.c. Thread: loop (any thread that holds the
+ * GIL). */
 #include "python/service_object.h"
 
 #include <stddef.h>
@@ -8,7 +9,7 @@
 
 #include "base/clock.h"
 #include "json/utf8.h"
-#include "python/convert.h"
+#include "python/entrance.h"
 #include "python/errors.h"
 #include "python/event_bus.h"
 #include "python/feed.h"
@@ -59,22 +60,19 @@ fq_service_object_read_returns(PyObject *returns, fq_returns *preturns)
 static PyObject *
 service_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *keywords[] = {"bus",
-                               "limits",
-                               "resolver_timeout",
-                               "publish_timeout",
-                               "debug",
-                               "has_init_hook",
-                               NULL};
+    static char *keywords[] = {
+        "bus",   "limits",        "resolver_timeout", "publish_timeout",
+        "debug", "has_init_hook", "legacy_protocol",  NULL};
     fq_state *state = fq_state_of_type(type);
     PyObject *bus, *limits_dict;
     double resolver_timeout, publish_timeout;
-    int debug, has_init_hook;
+    int debug, has_init_hook, legacy_protocol = 1;
     fq_limits limits;
-    if (!PyArg_ParseTupleAndKeywords(
-            args, kwargs, "O!O!ddpp:Service", keywords, state->event_bus_type,
-            &bus, &PyDict_Type, &limits_dict, &resolver_timeout,
-            &publish_timeout, &debug, &has_init_hook)
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!ddpp|p:Service",
+                                     keywords, state->event_bus_type, &bus,
+                                     &PyDict_Type, &limits_dict,
+                                     &resolver_timeout, &publish_timeout,
+                                     &debug, &has_init_hook, &legacy_protocol)
         || fq_limits_from_dict(limits_dict, &limits) < 0)
         return NULL;
     fq_publisher *publisher = NULL;
@@ -85,6 +83,7 @@ service_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     fq_list_init(&self->sources);
     self->bus = Py_NewRef(bus);
     self->debug = debug;
+    self->legacy_protocol = legacy_protocol;
     self->resolver_timeout_ns = (uint64_t)(resolver_timeout * FQ_NS_PER_S);
     self->publish_timeout_ns = (uint64_t)(publish_timeout * FQ_NS_PER_S);
     self->resolvers = PyDict_New();
@@ -167,6 +166,7 @@ service_traverse(fq_service_object *self, visitproc visit, void *arg)
     Py_VISIT(self->bus);
     Py_VISIT(self->resolvers);
     Py_VISIT(self->hooks);
+    Py_VISIT(self->entrance);
     Py_VISIT(self->running);
     Py_VISIT(self->states);
     return fq_task_timer_traverse(self->timers, visit, arg);
@@ -177,6 +177,7 @@ service_clear(fq_service_object *self)
 {
     Py_CLEAR(self->resolvers);
     Py_CLEAR(self->hooks);
+    Py_CLEAR(self->entrance);
     Py_CLEAR(self->running);
     Py_CLEAR(self->states);
     fq_task_timer_free_all(&self->timers);
@@ -297,191 +298,7 @@ fq_service_object_await(fq_state *state, fq_status status, fq_ticket *done)
     return status == FQ_OK ? 0 : -1;
 }
 
-/* ── queries and mutations ── */
-
-/* The token of |handler|, a Resolver that is one; 0 with an exception. */
-static uint64_t
-add_handler(fq_service_object *self, PyObject *handler)
-{
-    fq_state *state = fq_state_of((PyObject *)self);
-    uint64_t token;
-    if (!PyObject_TypeCheck(handler, state->resolver_type)
-        || !((fq_resolver *)handler)->is_handler) {
-        PyErr_SetString(PyExc_TypeError, "handler must be a handler");
-        return 0;
-    }
-    fq_service_object_add_resolver(self, handler, &token);
-    return token;
-}
-
-PyDoc_STRVAR(execute_with_doc,
-             "execute_with($self, handler, /)\n--\n\n"
-             "Let a Resolver that is a handler execute queries and "
-             "mutations. To be called\n"
-             "before there are connections.");
-
-static PyObject *
-service_execute_with(fq_service_object *self, PyObject *handler)
-{
-    fq_service *service = fq_service_object_peek((PyObject *)self);
-    uint64_t token = service == NULL ? 0 : add_handler(self, handler);
-    if (token == 0)
-        return NULL;
-    fq_service_set_execute(service, token);
-    Py_RETURN_NONE;
-}
-
-PyDoc_STRVAR(introspect_with_doc,
-             "introspect_with($self, handler, /)\n--\n\n"
-             "Let a handler answer queries for the schema; None: refuse them. "
-             "To be called\n"
-             "before there are connections.");
-
-static PyObject *
-service_introspect_with(fq_service_object *self, PyObject *handler)
-{
-    fq_service *service = fq_service_object_peek((PyObject *)self);
-    if (service == NULL)
-        return NULL;
-    if (handler == Py_None) {
-        fq_service_set_introspect(service, FQ_INTROSPECT_REFUSE, 0);
-        Py_RETURN_NONE;
-    }
-    uint64_t token = add_handler(self, handler);
-    if (token == 0)
-        return NULL;
-    fq_service_set_introspect(service, FQ_INTROSPECT_BY, token);
-    Py_RETURN_NONE;
-}
-
-PyDoc_STRVAR(persist_doc,
-             "persist($self, documents, only, /)\n--\n\n"
-             "Let clients name documents, a dict by SHA-256; `only`: and send "
-             "no other. To be\n"
-             "called before there are connections, once.");
-
-/* Adds what |documents| has. Returns 0, or -1 with an exception. */
-static int
-persist_all(fq_state *state, PyObject *documents, fq_persisted *persisted)
-{
-    Py_ssize_t pos = 0;
-    PyObject *key, *value;
-    while (PyDict_Next(documents, &pos, &key, &value)) {
-        fq_str hash, document;
-        if (fq_convert_peek_str(key, "hash", &hash) < 0
-            || fq_convert_peek_str(value, "document", &document) < 0)
-            return -1;
-        fq_status status = fq_persisted_add(persisted, hash, document);
-        if (status != FQ_OK) {
-            fq_errors_raise(state, status, NULL);
-            return -1;
-        }
-    }
-    return 0;
-}
-
-static PyObject *
-service_persist(fq_service_object *self, PyObject *args)
-{
-    fq_state *state = fq_state_of((PyObject *)self);
-    PyObject *documents;
-    int only;
-    if (!PyArg_ParseTuple(args, "O!p:persist", &PyDict_Type, &documents,
-                          &only))
-        return NULL;
-    fq_service *service = fq_service_object_peek((PyObject *)self);
-    if (service == NULL)
-        return NULL;
-    fq_persisted *persisted;
-    fq_status status = fq_persisted_new(only, &persisted);
-    if (status != FQ_OK)
-        return fq_errors_raise(state, status, NULL);
-    if (persist_all(state, documents, persisted) < 0) {
-        fq_persisted_free(persisted);
-        return NULL;
-    }
-    fq_service_steal_persisted(service, persisted);
-    Py_RETURN_NONE;
-}
-
-/* ── publishing ── */
-
-/* (channel, data, event_type, waits_for_calls) of publish and offer: the event
- * and the door, one reference each. */
-static int
-read_publication(fq_service_object *self, PyObject *const *args,
-                 Py_ssize_t n_args, fq_event **pevent,
-                 fq_publisher **ppublisher, bool *pwaits)
-{
-    if (n_args != 4) {
-        PyErr_Format(PyExc_TypeError, "4 arguments are needed, not %zd",
-                     n_args);
-        return -1;
-    }
-    fq_service *service = fq_service_object_peek((PyObject *)self);
-    if (service == NULL)
-        return -1;
-    int waits = PyObject_IsTrue(args[3]);
-    if (waits < 0)
-        return -1;
-    *pwaits = waits;
-    /* The conversion may run code of the user that closes the service. */
-    *ppublisher = fq_publisher_ref(fq_service_publisher(service));
-    size_t max_bytes = fq_service_limits(service)->event_max_bytes;
-    PyObject *data = args[1] == Py_None ? NULL : args[1];
-    if (fq_publish_make_event(fq_state_of((PyObject *)self), args[0], data,
-                              args[2], max_bytes, pevent)
-        == 0)
-        return 0;
-    fq_publisher_unref(*ppublisher);
-    return -1;
-}
-
-PyDoc_STRVAR(
-    publish_doc,
-    "publish($self, channel, data, event_type, waits_for_calls, /)\n--\n\n"
-    "Publish and return the id; `channel` may be an Event, data is None "
-    "then.\n"
-    "Where no loop runs it waits for room, and, with `waits_for_calls`, for "
-    "the\n"
-    "resolvers that the event calls. Thread: any.");
-
-static PyObject *
-service_publish(fq_service_object *self, PyObject *const *args,
-                Py_ssize_t n_args)
-{
-    fq_event *event;
-    fq_publisher *publisher;
-    fq_publish_how how = {.timeout_ns = self->publish_timeout_ns};
-    if (read_publication(self, args, n_args, &event, &publisher,
-                         &how.waits_for_calls)
-        < 0)
-        return NULL;
-    PyObject *id = fq_publish_blocking(fq_state_of((PyObject *)self),
-                                       publisher, event, &how);
-    fq_publisher_unref(publisher);
-    return id;
-}
-
-PyDoc_STRVAR(
-    offer_doc,
-    "offer($self, channel, data, event_type, waits_for_calls, /)\n--\n\n"
-    "As publish, from a loop: the id, or a Publication to wait with.");
-
-static PyObject *
-service_offer(fq_service_object *self, PyObject *const *args,
-              Py_ssize_t n_args)
-{
-    fq_event *event;
-    fq_publisher *publisher;
-    bool waits;
-    if (read_publication(self, args, n_args, &event, &publisher, &waits) < 0)
-        return NULL;
-    PyObject *result = fq_publish_offer(fq_state_of((PyObject *)self),
-                                        publisher, event, waits);
-    fq_publisher_unref(publisher);
-    return result;
-}
+/* ── the running loop ── */
 
 PyDoc_STRVAR(
     is_behind_doc,
@@ -555,150 +372,97 @@ service_cancel_tasks(fq_service_object *self, PyObject *Py_UNUSED(ignored))
     return tasks;
 }
 
-/* ── numbers ── */
+/* ── the entrance ── */
+
+PyDoc_STRVAR(admit_by_doc,
+             "admit_by($self, entrance, /)\n--\n\n"
+             "Let in by an Entrance. To be called before there are "
+             "connections.");
+
+static PyObject *
+service_admit_by(fq_service_object *self, PyObject *entrance)
+{
+    fq_state *state = fq_state_of((PyObject *)self);
+    if (!PyObject_TypeCheck(entrance, state->entrance_type)) {
+        PyErr_SetString(PyExc_TypeError, "entrance must be an Entrance");
+        return NULL;
+    }
+    Py_XSETREF(self->entrance, Py_NewRef(entrance));
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(may_ask_doc,
+             "may_ask($self, scope, /)\n--\n\n"
+             "Whether a page with the Origin of an ASGI scope may ask; a "
+             "refusal is counted.");
+
+static PyObject *
+service_may_ask(fq_service_object *self, PyObject *scope)
+{
+    int may = fq_entrance_may_page((PyObject *)self, scope);
+    return may < 0 ? NULL : PyBool_FromLong(may);
+}
+
+PyDoc_STRVAR(cors_doc, "cors($self, scope, /)\n--\n\n"
+                       "Headers by which the page that asks may read the "
+                       "answer.");
+
+static PyObject *
+service_cors(fq_service_object *self, PyObject *scope)
+{
+    return fq_entrance_cors((PyObject *)self, scope);
+}
+
+/* ── the type ── */
+
+PyDoc_STRVAR(introspect_with_doc,
+             "introspect_with($self, handler, /)\n--\n\n"
+             "Let a handler answer queries for the schema; None: refuse them. "
+             "To be called\n"
+             "before there are connections.");
+
+PyDoc_STRVAR(persist_doc,
+             "persist($self, documents, only, /)\n--\n\n"
+             "Let clients name documents, a dict by SHA-256; `only`: and send "
+             "no other. To be\n"
+             "called before there are connections, once.");
+
+PyDoc_STRVAR(
+    publish_doc,
+    "publish($self, channel, data, event_type, waits_for_calls, /)\n--\n\n"
+    "Publish and return the id; `channel` may be an Event, data is None "
+    "then.\n"
+    "Where no loop runs it waits for room, and, with `waits_for_calls`, for "
+    "the\n"
+    "resolvers that the event calls. Thread: any.");
+
+PyDoc_STRVAR(execute_with_doc,
+             "execute_with($self, handler, /)\n--\n\n"
+             "Let a Resolver that is a handler execute queries and "
+             "mutations. To be called\n"
+             "before there are connections.");
+
+PyDoc_STRVAR(
+    offer_doc,
+    "offer($self, channel, data, event_type, waits_for_calls, /)\n--\n\n"
+    "As publish, from a loop: the id, or a Publication to wait with.");
+
+PyDoc_STRVAR(
+    offer_all_doc,
+    "offer_all($self, events, at, /)\n--\n\n"
+    "Publish some of a tuple of events from index `at` on, from a loop: how "
+    "many are\n"
+    "through the door, and a future of their ids and the first error; or 0, "
+    "and one\n"
+    "that is done when there is room. With `at` 0 all of them are checked "
+    "first.");
 
 PyDoc_STRVAR(metrics_doc,
              "metrics($self, /)\n--\n\n"
              "What was counted, by name: a snapshot that stops nobody.");
 
-/* Sets |name| in |dict| to |value|, which is stolen and may be NULL. */
-static int
-set_metric(PyObject *dict, const char *name, PyObject *value)
-{
-    if (value == NULL)
-        return -1;
-    int result = PyDict_SetItemString(dict, name, value);
-    Py_DECREF(value);
-    return result;
-}
-
-/* Bounds in seconds to the number of values up to each. */
-static PyObject *
-make_buckets(const fq_histogram_snapshot *snapshot)
-{
-    PyObject *buckets = PyDict_New();
-    for (uint32_t i = 0; i <= FQ_HISTOGRAM_BOUNDS && buckets != NULL; i++) {
-        double bound = i < FQ_HISTOGRAM_BOUNDS
-                           ? (double)fq_histogram_bound_ns(i) / FQ_NS_PER_S
-                           : Py_HUGE_VAL;
-        PyObject *key = PyFloat_FromDouble(bound);
-        PyObject *value = PyLong_FromUnsignedLongLong(snapshot->cumulative[i]);
-        if (key == NULL || value == NULL
-            || PyDict_SetItem(buckets, key, value) < 0)
-            Py_CLEAR(buckets);
-        Py_XDECREF(key);
-        Py_XDECREF(value);
-    }
-    return buckets;
-}
-
-static PyObject *
-make_histogram(const fq_histogram *histogram)
-{
-    fq_histogram_snapshot snapshot;
-    fq_histogram_read(histogram, &snapshot);
-    PyObject *buckets = make_buckets(&snapshot);
-    if (buckets == NULL)
-        return NULL;
-    return Py_BuildValue(
-        "{s:K,s:d,s:d,s:d,s:d,s:N}", "count",
-        (unsigned long long)snapshot.count, "sum",
-        (double)snapshot.sum_ns / FQ_NS_PER_S, "p50",
-        fq_histogram_quantile_ns(&snapshot, 0.50) / FQ_NS_PER_S, "p90",
-        fq_histogram_quantile_ns(&snapshot, 0.90) / FQ_NS_PER_S, "p99",
-        fq_histogram_quantile_ns(&snapshot, 0.99) / FQ_NS_PER_S, "buckets",
-        buckets);
-}
-
-static int
-add_counts(PyObject *dict, fq_service *service)
-{
-    const fq_metrics *metrics = fq_service_metrics(service);
-    fq_publisher *publisher = fq_service_publisher(service);
-    uint64_t n_queued, n_queued_bytes;
-    fq_service_n_queued(service, &n_queued, &n_queued_bytes);
-    const struct {
-        const char *name;
-        uint64_t value;
-    } rows[] = {
-#define METRIC_ROW(name, help) {#name, FQ_METRIC_GET(metrics, name)},
-        FQ_METRICS(METRIC_ROW)
-#undef METRIC_ROW
-            {"events_published", fq_publisher_n_published(publisher)},
-        {"events_waiting", fq_publisher_n_waiting(publisher)},
-        {"queued_messages", n_queued},
-        {"queued_bytes", n_queued_bytes},
-    };
-    for (size_t i = 0; i < Py_ARRAY_LENGTH(rows); i++) {
-        PyObject *value = PyLong_FromUnsignedLongLong(rows[i].value);
-        if (set_metric(dict, rows[i].name, value) < 0)
-            return -1;
-    }
-    return 0;
-}
-
-static int
-add_histograms(PyObject *dict, fq_service *service)
-{
-    const fq_metrics *metrics = fq_service_metrics(service);
-    const struct {
-        const char *name;
-        const fq_histogram *histogram;
-    } rows[] = {
-#define HISTOGRAM_ROW(name, help) {#name, &metrics->name},
-        FQ_HISTOGRAMS(HISTOGRAM_ROW)
-#undef HISTOGRAM_ROW
-            {"publish_seconds",
-             fq_publisher_latency(fq_service_publisher(service))},
-    };
-    for (size_t i = 0; i < Py_ARRAY_LENGTH(rows); i++) {
-        if (set_metric(dict, rows[i].name, make_histogram(rows[i].histogram))
-            < 0)
-            return -1;
-    }
-    return 0;
-}
-
-static PyObject *
-service_metrics(fq_service_object *self, PyObject *Py_UNUSED(ignored))
-{
-    fq_service *service = fq_service_object_peek((PyObject *)self);
-    if (service == NULL)
-        return NULL;
-    PyObject *dict = PyDict_New();
-    if (dict != NULL
-        && (add_counts(dict, service) < 0
-            || add_histograms(dict, service) < 0))
-        Py_CLEAR(dict);
-    return dict;
-}
-
 PyDoc_STRVAR(count_doc, "count($self, channel, /)\n--\n\n"
                         "How many subscriptions listen on `channel`.");
-
-static PyObject *
-service_count(fq_service_object *self, PyObject *channel)
-{
-    fq_state *state = fq_state_of((PyObject *)self);
-    fq_str name;
-    if (fq_convert_peek_str(channel, "channel", &name) < 0)
-        return NULL;
-    fq_service *service = fq_service_object_peek((PyObject *)self);
-    if (service == NULL)
-        return NULL;
-    fq_ticket *done;
-    fq_status status = fq_ticket_new(NULL, NULL, &done);
-    if (status != FQ_OK)
-        return fq_errors_raise(state, status, NULL);
-    PyObject *number = NULL;
-    status = fq_service_count(service, name, done);
-    if (fq_service_object_await(state, status, done) == 0)
-        number = PyLong_FromString(done->text->bytes, NULL, 10);
-    fq_ticket_unref(done);
-    return number;
-}
-
-/* ── the type ── */
 
 PyDoc_STRVAR(
     feed_doc,
@@ -746,13 +510,31 @@ PyDoc_STRVAR(
 
 PyDoc_STRVAR(disconnect_doc,
              "disconnect($self, user_id, tenant_id, connection_id, channel, "
-             "code,\n           reason, /)\n--\n\n"
-             "Close connections; returns their number.");
+             "code,\n           reason, everywhere, /)\n--\n\n"
+             "Close connections; returns their number here. `everywhere`: "
+             "tell other\ninstances to do so, too.");
+
+PyDoc_STRVAR(ask_doc,
+             "ask($self, user_id, tenant_id, connection_id, channel, limit, "
+             "timeout, /)\n--\n\n"
+             "What live() gives at other instances: a dict of answers and who "
+             "is missing\nafter `timeout` seconds; None: there are no "
+             "others.");
+
+PyDoc_STRVAR(instance_id_doc, "instance_id($self, /)\n--\n\n"
+                              "What this engine is called by others.");
 
 PyDoc_STRVAR(invalidate_doc,
-             "invalidate($self, where, /)\n--\n\n"
+             "invalidate($self, where, everywhere, /)\n--\n\n"
              "End the subscriptions for which a filter, as `Filter.ir()` "
-             "gives it, is true;\nreturns their number.");
+             "gives it, is true;\nreturns their number here, see "
+             "disconnect().");
+
+PyDoc_STRVAR(drain_doc,
+             "drain($self, code, reason, window, /)\n--\n\n"
+             "Refuse connections from now on, and close those there are, "
+             "spread over part of\n`window` seconds. A future: when all have "
+             "gone, or at the window's end, the\nnumber of those left.");
 
 PyDoc_STRVAR(authenticate_with_doc,
              "authenticate_with($self, handler, timeout, grace, code, "
@@ -775,28 +557,40 @@ static PyMethodDef service_methods[] = {
      METH_FASTCALL, live_doc},
     {"disconnect", (PyCFunction)(void (*)(void))fq_service_object_disconnect,
      METH_FASTCALL, disconnect_doc},
-    {"invalidate", (PyCFunction)fq_service_object_invalidate, METH_O,
-     invalidate_doc},
+    {"invalidate", (PyCFunction)(void (*)(void))fq_service_object_invalidate,
+     METH_FASTCALL, invalidate_doc},
+    {"ask", (PyCFunction)(void (*)(void))fq_service_object_ask, METH_FASTCALL,
+     ask_doc},
+    {"instance_id", (PyCFunction)fq_service_object_instance_id, METH_NOARGS,
+     instance_id_doc},
+    {"drain", (PyCFunction)fq_service_object_drain, METH_VARARGS, drain_doc},
     {"authenticate_with", (PyCFunction)fq_service_object_authenticate_with,
      METH_VARARGS, authenticate_with_doc},
     {"serve_schema", (PyCFunction)fq_service_object_serve_schema, METH_VARARGS,
      serve_schema_doc},
     {"field_add", (PyCFunction)fq_service_object_field_add, METH_VARARGS,
      field_add_doc},
-    {"execute_with", (PyCFunction)service_execute_with, METH_O,
+    {"execute_with", (PyCFunction)fq_service_object_execute_with, METH_O,
      execute_with_doc},
-    {"introspect_with", (PyCFunction)service_introspect_with, METH_O,
+    {"introspect_with", (PyCFunction)fq_service_object_introspect_with, METH_O,
      introspect_with_doc},
-    {"persist", (PyCFunction)service_persist, METH_VARARGS, persist_doc},
-    {"publish", (PyCFunction)(void (*)(void))service_publish, METH_FASTCALL,
-     publish_doc},
-    {"offer", (PyCFunction)(void (*)(void))service_offer, METH_FASTCALL,
-     offer_doc},
+    {"persist", (PyCFunction)fq_service_object_persist, METH_VARARGS,
+     persist_doc},
+    {"publish", (PyCFunction)(void (*)(void))fq_service_object_publish,
+     METH_FASTCALL, publish_doc},
+    {"offer", (PyCFunction)(void (*)(void))fq_service_object_offer,
+     METH_FASTCALL, offer_doc},
+    {"offer_all", (PyCFunction)(void (*)(void))fq_service_object_offer_all,
+     METH_FASTCALL, offer_all_doc},
     {"feed", (PyCFunction)(void (*)(void))fq_feed_object_open, METH_FASTCALL,
      feed_doc},
     {"stream", (PyCFunction)fq_stream_open, METH_VARARGS, stream_doc},
-    {"metrics", (PyCFunction)service_metrics, METH_NOARGS, metrics_doc},
-    {"count", (PyCFunction)service_count, METH_O, count_doc},
+    {"metrics", (PyCFunction)fq_service_object_metrics, METH_NOARGS,
+     metrics_doc},
+    {"admit_by", (PyCFunction)service_admit_by, METH_O, admit_by_doc},
+    {"may_ask", (PyCFunction)service_may_ask, METH_O, may_ask_doc},
+    {"cors", (PyCFunction)service_cors, METH_O, cors_doc},
+    {"count", (PyCFunction)fq_service_object_count, METH_O, count_doc},
     {"close", (PyCFunction)service_close, METH_VARARGS, close_doc},
     {"cancel_tasks", (PyCFunction)service_cancel_tasks, METH_NOARGS,
      cancel_tasks_doc},

@@ -22,6 +22,7 @@ typedef struct fq_service_object {
     uint64_t publish_timeout_ns;
     uint64_t resolver_timeout_ns;
     bool debug;            /* clients see the text of exceptions */
+    bool legacy_protocol;  /* the older graphql-ws is spoken as well */
     fq_list tasks;         /* resolver calls under way: resolver_task.c */
     fq_list sources;       /* sources that run: source.c */
     fq_task_timer *timers; /* by the time they have: task_timer.c */
@@ -29,7 +30,8 @@ typedef struct fq_service_object {
                         * it; NULL while there never was one */
     PyObject *states;  /* dict of ResolverContext.state by what it is for,
                         * oldest first: resolver_context.c; or NULL */
-    PyObject *hooks;   /* fraiseql_asgi.hooks.Hooks; or NULL */
+    PyObject *entrance; /* an Entrance; NULL: anybody may come in */
+    PyObject *hooks;    /* fraiseql_asgi.hooks.Hooks; or NULL */
     PyObject *weakrefs;
 } fq_service_object;
 
@@ -62,8 +64,10 @@ int
 fq_service_object_await(fq_state *state, fq_status status, fq_ticket *done);
 
 /* The methods live(user_id, tenant_id, connection_id, channel, limit),
- * disconnect(user_id, tenant_id, connection_id, channel, code, reason),
- * invalidate(ir), authenticate_with(handler, timeout, grace, code) and
+ * disconnect(user_id, tenant_id, connection_id, channel, code, reason,
+ * everywhere), invalidate(ir, everywhere), ask(user_id, tenant_id,
+ * connection_id, channel, limit, timeout), instance_id(), drain(code, reason,
+ * window), authenticate_with(handler, timeout, grace, code) and
  * hook_with(hooks, gate), in service_manage.c. */
 PyObject *
 fq_service_object_hook_with(fq_service_object *self, PyObject *args);
@@ -74,9 +78,44 @@ PyObject *
 fq_service_object_disconnect(fq_service_object *self, PyObject *const *args,
                              Py_ssize_t n_args);
 PyObject *
-fq_service_object_invalidate(fq_service_object *self, PyObject *ir);
+fq_service_object_invalidate(fq_service_object *self, PyObject *const *args,
+                             Py_ssize_t n_args);
+PyObject *
+fq_service_object_ask(fq_service_object *self, PyObject *const *args,
+                      Py_ssize_t n_args);
+PyObject *
+fq_service_object_instance_id(fq_service_object *self, PyObject *ignored);
+PyObject *
+fq_service_object_drain(fq_service_object *self, PyObject *args);
 PyObject *
 fq_service_object_authenticate_with(fq_service_object *self, PyObject *args);
+
+/* The methods execute_with(handler), introspect_with(handler) and
+ * persist(documents, only), in service_document.c. */
+PyObject *
+fq_service_object_execute_with(fq_service_object *self, PyObject *handler);
+PyObject *
+fq_service_object_introspect_with(fq_service_object *self, PyObject *handler);
+PyObject *
+fq_service_object_persist(fq_service_object *self, PyObject *args);
+
+/* The methods publish and offer(channel, data, event_type, waits_for_calls),
+ * in service_publish.c. */
+PyObject *
+fq_service_object_publish(fq_service_object *self, PyObject *const *args,
+                          Py_ssize_t n_args);
+PyObject *
+fq_service_object_offer(fq_service_object *self, PyObject *const *args,
+                        Py_ssize_t n_args);
+PyObject *
+fq_service_object_offer_all(fq_service_object *self, PyObject *const *args,
+                            Py_ssize_t n_args);
+
+/* The methods metrics() and count(channel), in service_metrics.c. */
+PyObject *
+fq_service_object_metrics(fq_service_object *self, PyObject *ignored);
+PyObject *
+fq_service_object_count(fq_service_object *self, PyObject *channel);
 
 /* The method serve_schema(sdl, serve_undeclared), in service_schema.c. */
 PyObject *

@@ -21,10 +21,14 @@
     X(waker_type)                                                             \
     X(loop_mailbox_type)                                                      \
     X(port_object_type)                                                       \
+    X(serving_type)                                                           \
     X(websocket_type)                                                         \
+    X(http_stream_type)                                                       \
     X(transport_ws_handler_type)                                              \
     X(asgi_app_type)                                                          \
+    X(entrance_type)                                                          \
     X(event_bus_type)                                                         \
+    X(notices_type)                                                           \
     X(publication_type)                                                       \
     X(service_type)                                                           \
     X(resolver_type)                                                          \
@@ -34,7 +38,8 @@
     X(source_type)                                                            \
     X(skip_type)                                                              \
     X(feed_type)                                                              \
-    X(stream_type)
+    X(stream_type)                                                            \
+    X(postgres_client_type)
 
 /* Exception classes, named as in errors.py and filled by errors.c. */
 #define FQ_STATE_EXCEPTIONS(X)                                                \
@@ -79,8 +84,13 @@
     X(ws_send)                                                                \
     X(ws_close)                                                               \
     X(ws_disconnect)                                                          \
-    X(ws_subprotocol)                                                         \
+    X(ws_graphql_transport_ws)                                                \
+    X(ws_graphql_ws)                                                          \
     X(ws_response)                                                            \
+    X(http_request)                                                           \
+    X(http_disconnect)                                                        \
+    X(http_response_start)                                                    \
+    X(http_response_body)                                                     \
     X(logger)                                                                 \
     X(skip)                                                                   \
     X(inside_var)                                                             \
@@ -125,7 +135,15 @@
     X(subprotocol)                                                            \
     X(subprotocols)                                                           \
     X(path)                                                                   \
+    X(method)                                                                 \
+    X(query_string)                                                           \
+    X(status)                                                                 \
+    X(body)                                                                   \
+    X(more_body)                                                              \
     X(root_path)                                                              \
+    X(headers)                                                                \
+    X(client)                                                                 \
+    X(scheme)                                                                 \
     X(create_task)                                                            \
     X(result)                                                                 \
     X(error)

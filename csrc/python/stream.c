@@ -12,8 +12,10 @@
 
 typedef struct stream {
     fq_port_object base;
-    PyObject *opened; /* future: None, or why it was refused */
-    PyObject *waiter; /* future that news complete, or NULL */
+    PyObject *opened;   /* future: the position where it begins or None, or why
+                       * it was refused */
+    PyObject *position; /* str: behind what was read last; NULL: none yet */
+    PyObject *waiter;   /* future that news complete, or NULL */
 } stream;
 
 /* ── news ── */
@@ -77,6 +79,22 @@ stream_wait(stream *self, PyObject *Py_UNUSED(ignored))
 
 /* ── reading ── */
 
+/* Remembers the position of |item|, which then is no part of its text. */
+static int
+take_position(stream *self, fq_queue_item *item)
+{
+    fq_rcbuf *position = item->position;
+    if (position == NULL)
+        return 0;
+    item->position = NULL;
+    PyObject *text = fq_convert_str(fq_rcbuf_str(position));
+    fq_rcbuf_unref(position);
+    if (text == NULL)
+        return -1;
+    Py_XSETREF(self->position, text);
+    return 0;
+}
+
 /* The payload of |item|, whose text is `{"payload":…}`. */
 static PyObject *
 read_payload(fq_state *state, const fq_queue_item *item)
@@ -114,7 +132,9 @@ stream_take(stream *self, PyObject *Py_UNUSED(ignored))
     fq_queue_item item;
     fq_close close;
     if (fq_port_take(self->base.port, &item, 1, &close) > 0) {
-        PyObject *payload = read_payload(state, &item);
+        PyObject *payload = NULL;
+        if (take_position(self, &item) == 0)
+            payload = read_payload(state, &item);
         fq_queue_item_fini(&item);
         return payload;
     }
@@ -130,6 +150,8 @@ stream_take(stream *self, PyObject *Py_UNUSED(ignored))
 static PyObject *
 opened_result(fq_state *state, fq_ticket *ticket)
 {
+    if (ticket->status == FQ_OK && ticket->text != NULL)
+        return fq_convert_str(fq_rcbuf_str(ticket->text));
     if (ticket->status == FQ_OK)
         Py_RETURN_NONE;
     fq_str errors = {NULL, 0};
@@ -182,16 +204,17 @@ PyObject *
 fq_stream_open(fq_service_object *service, PyObject *args)
 {
     fq_state *state = fq_state_of((PyObject *)service);
-    PyObject *id, *query, *operation_name, *variables, *security;
+    PyObject *id, *query, *operation_name, *variables, *security, *after;
     fq_feed_args request = {.is_stream = true};
-    if (!PyArg_ParseTuple(args, "OOOOO:stream", &id, &query, &operation_name,
-                          &variables, &security)
+    if (!PyArg_ParseTuple(args, "OOOOOO:stream", &id, &query, &operation_name,
+                          &variables, &security, &after)
         || fq_convert_peek_str(id, "subscription_id", &request.subscription_id)
                < 0
         || fq_convert_peek_str(query, "query", &request.query) < 0
         || fq_convert_peek_optional_str(operation_name, "operation_name",
                                         &request.operation_name)
                < 0
+        || fq_convert_peek_optional_str(after, "after", &request.after) < 0
         || fq_service_object_peek((PyObject *)service) == NULL)
         return NULL;
     stream *self = NULL;
@@ -238,6 +261,7 @@ static int
 stream_traverse(stream *self, visitproc visit, void *arg)
 {
     Py_VISIT(self->opened);
+    Py_VISIT(self->position);
     Py_VISIT(self->waiter);
     return fq_port_object_traverse(&self->base, visit, arg);
 }
@@ -247,6 +271,7 @@ stream_clear(stream *self)
 {
     fq_port_object_close(&self->base, NULL);
     Py_CLEAR(self->opened);
+    Py_CLEAR(self->position);
     Py_CLEAR(self->waiter);
     return 0;
 }
@@ -270,10 +295,19 @@ stream_get_opened(stream *self, void *Py_UNUSED(closure))
     return Py_NewRef(self->opened == NULL ? Py_None : self->opened);
 }
 
+static PyObject *
+stream_get_position(stream *self, void *Py_UNUSED(closure))
+{
+    return Py_NewRef(self->position == NULL ? Py_None : self->position);
+}
+
 static PyGetSetDef stream_getset[] = {
     {"opened", (getter)stream_get_opened, NULL,
-     "A future that is done when it is live, or with why it was refused.",
+     "A future that is done when it is live, with its position or None, or "
+     "with why it\nwas refused.",
      NULL},
+    {"position", (getter)stream_get_position, NULL,
+     "The position of what was taken last; None: none yet.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

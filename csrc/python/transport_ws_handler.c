@@ -6,11 +6,13 @@
  * methods any that holds the GIL, one at a time. */
 #include "base/clock.h"
 #include "python/convert.h"
+#include "python/entrance.h"
 #include "python/errors.h"
 #include "python/parts.h"
 #include "python/port_object.h"
 #include "python/publish.h"
 #include "python/service_object.h"
+#include "protocol/graphql_transport_ws.h"
 #include "reactor/session.h"
 
 /* The reactor answers in microseconds unless it has much to dispatch; this is
@@ -256,9 +258,15 @@ open_session(ws_handler *self, fq_state *state, PyObject *service)
         fq_loop_mailbox_unuse(mailbox);
         return -1;
     }
-    fq_status status = fq_session_open(fq_service_object_peek(service),
-                                       fq_loop_mailbox_peek(mailbox),
-                                       &self->base, &self->base.port);
+    fq_verdict verdict;
+    if (fq_entrance_ask(service, self->base.scope, false, &verdict) < 0)
+        return -1;
+    fq_status status = FQ_ERR_LIMIT;
+    if (verdict.http_status == 0)
+        status = fq_session_open(fq_service_object_peek(service),
+                                 &fq_graphql_transport_ws,
+                                 fq_loop_mailbox_peek(mailbox), &self->base,
+                                 verdict.visitor, &self->base.port);
     if (status == FQ_OK)
         return flush(self);
     fq_errors_raise(state, status, NULL);

@@ -7,12 +7,6 @@
 
 #include "python/state.h"
 
-/* One step of the task sends so many messages, or runs so long, before other
- * tasks get their turn: a server whose send() never waits (daphne) would keep
- * the loop to itself. */
-#define FQ_WEBSOCKET_SENDS_MAX 64
-#define FQ_WEBSOCKET_STEP_NS (5 * UINT64_C(1000000))
-
 /* A new awaitable for one connection of |service|. Where that is None, the
  * awaitable that |start|() returns gives the Service. |service| and |start|
  * NULL: the handshake is refused (403). NULL with an exception. */

@@ -7,7 +7,7 @@
  * take, the task gets the waker; what they wait for, and news of the port,
  * wake it.
  *
- * Everything that ends the connection goes through fq_websocket_end(), which
+ * Everything that ends the connection goes through fq_serving_end(), which
  * disconnects the port at once, cancels what is suspended, and lets it finish
  * (ENDING): a send() wrapped in a task group or a cancel scope must leave it.
  *
@@ -16,14 +16,17 @@
  * when it is cancelled and called again, while a send() cut short loses its
  * message. If it was meant for the send() (a timeout around it), the receive()
  * raises CancelledError, and it is passed on. */
-#include "python/websocket.h"
+#include "python/serving.h"
 
 #include "base/check.h"
 #include "base/clock.h"
-#include "python/asgi_message.h"
 #include "python/exception.h"
-#include "python/websocket_state.h"
 
+/* One step of the task sends so many messages, or runs so long, before other
+ * tasks get their turn: a server whose send() never waits (daphne) would keep
+ * the loop to itself. */
+#define SENDS_MAX 64
+#define STEP_NS (5 * UINT64_C(1000000))
 /* The clock is read once in so many sends. */
 #define SENDS_PER_CLOCK 16
 
@@ -31,13 +34,19 @@ static PyMethodDef in_woken;
 static PyMethodDef out_woken;
 
 /* Where the drives of a connection wait. */
-typedef struct websocket_places {
+typedef struct serving_places {
     fq_drive_place in;
     fq_drive_place out;
-} websocket_places;
+} serving_places;
+
+static const fq_serving_phase_ops *
+phase_of(const fq_serving *self)
+{
+    return &self->kind->phases[self->phase];
+}
 
 static bool
-is_cancellation(fq_websocket *self, PyObject *exception)
+is_cancellation(fq_serving *self, PyObject *exception)
 {
     return PyObject_TypeCheck(exception,
                               (PyTypeObject *)self->state->cancelled_error);
@@ -56,7 +65,7 @@ cancellation_msg(PyObject *exception)
 /* ── the end ── */
 
 void
-fq_websocket_cancel_drive(fq_websocket *self, fq_drive *drive, PyObject *msg)
+fq_serving_cancel_drive(fq_serving *self, fq_drive *drive, PyObject *msg)
 {
     if (drive->state == FQ_DRIVE_IDLE)
         return;
@@ -77,16 +86,16 @@ fq_websocket_cancel_drive(fq_websocket *self, fq_drive *drive, PyObject *msg)
 }
 
 void
-fq_websocket_end(fq_websocket *self, PyObject *outcome)
+fq_serving_end(fq_serving *self, PyObject *outcome)
 {
-    if (self->phase == FQ_WEBSOCKET_ENDING) {
+    if (self->phase == FQ_SERVING_ENDING) {
         if (self->outcome == NULL)
             self->outcome = outcome;
         else
             Py_XDECREF(outcome);
         return;
     }
-    self->phase = FQ_WEBSOCKET_ENDING;
+    self->phase = FQ_SERVING_ENDING;
     self->outcome = outcome;
     fq_loop_mailbox *mailbox = self->base.mailbox;
     /* The place of the drives outlives the port. */
@@ -103,21 +112,21 @@ fq_websocket_end(fq_websocket *self, PyObject *outcome)
         fq_drive_abandon(&self->out, self->state);
         return;
     }
-    fq_websocket_cancel_drive(self, &self->in, Py_None);
-    fq_websocket_cancel_drive(self, &self->out, Py_None);
+    fq_serving_cancel_drive(self, &self->in, Py_None);
+    fq_serving_cancel_drive(self, &self->out, Py_None);
 }
 
 int
-fq_websocket_end_clean(fq_websocket *self)
+fq_serving_end_clean(fq_serving *self)
 {
-    fq_websocket_end(self, NULL);
+    fq_serving_end(self, NULL);
     return 0;
 }
 
 void
-fq_websocket_release(fq_websocket *self)
+fq_serving_release(fq_serving *self)
 {
-    self->phase = FQ_WEBSOCKET_ENDED;
+    self->phase = FQ_SERVING_ENDED;
     fq_port_object_close(&self->base, NULL);
     if (self->waker != NULL)
         fq_waker_let_go(self->waker);
@@ -125,14 +134,15 @@ fq_websocket_release(fq_websocket *self)
     Py_CLEAR(self->start);
     Py_CLEAR(self->receive);
     Py_CLEAR(self->send);
-    Py_CLEAR(self->farewell);
+    if (self->kind->release != NULL)
+        self->kind->release(self);
 }
 
 /* Everything has ended: returns None, or raises the outcome. */
 static PySendResult
-websocket_finish(fq_websocket *self, PyObject **presult)
+serving_finish(fq_serving *self, PyObject **presult)
 {
-    fq_websocket_release(self);
+    fq_serving_release(self);
     PyObject *outcome = self->outcome;
     self->outcome = NULL;
     if (outcome != NULL) {
@@ -149,7 +159,7 @@ websocket_finish(fq_websocket *self, PyObject **presult)
 /* The server's send() raised |failure|, and it is not yet clear why: a
  * connection that is gone shows in receive(), without waiting. */
 static bool
-is_disconnected(fq_websocket *self, const websocket_places *places)
+is_disconnected(fq_serving *self, const serving_places *places)
 {
     for (;;) {
         if (self->in.state == FQ_DRIVE_IDLE) {
@@ -167,30 +177,25 @@ is_disconnected(fq_websocket *self, const websocket_places *places)
         if (fq_drive_step(&self->in, &places->in, &message)
             != FQ_DRIVE_RETURNED)
             return false;
-        fq_asgi_message_kind kind;
-        fq_rcbuf *text;
-        int status = fq_asgi_message_read(self->state, message, &kind, &text);
+        int is_it = self->kind->is_disconnect(self, message);
         Py_DECREF(message);
-        fq_rcbuf_unref(text);
-        if (status < 0)
-            return false;
-        if (kind == FQ_ASGI_DISCONNECT)
-            return true;
+        if (is_it != 0)
+            return is_it > 0;
     }
 }
 
 /* |out| raised. */
 static void
-out_raised(fq_websocket *self, const websocket_places *places)
+out_raised(fq_serving *self, const serving_places *places)
 {
     PyObject *exception = fq_exception_take();
-    bool is_send = self->phase != FQ_WEBSOCKET_STARTING;
-    if (self->phase == FQ_WEBSOCKET_ENDING) {
+    bool is_send = !phase_of(self)->is_starting;
+    if (self->phase == FQ_SERVING_ENDING) {
         /* Cancelled by us, or the server's word that the client is gone. */
         if (PyObject_TypeCheck(exception, (PyTypeObject *)PyExc_Exception)
             || is_cancellation(self, exception))
             Py_CLEAR(exception);
-        fq_websocket_end(self, exception);
+        fq_serving_end(self, exception);
         return;
     }
     /* Whoever starts the service has said why it cannot be. */
@@ -198,8 +203,8 @@ out_raised(fq_websocket *self, const websocket_places *places)
         && PyErr_GivenExceptionMatches(exception,
                                        self->state->FraiseQLError)) {
         Py_DECREF(exception);
-        if (fq_websocket_come_back(self) < 0)
-            fq_websocket_end(self, fq_exception_take());
+        if (self->kind->unavailable(self) < 0)
+            fq_serving_end(self, fq_exception_take());
         return;
     }
     /* ASGI 2.4: send() on a closed connection raises an OSError. Before that
@@ -216,56 +221,54 @@ out_raised(fq_websocket *self, const websocket_places *places)
     }
     if (is_gone)
         Py_CLEAR(exception);
-    fq_websocket_end(self, exception);
+    fq_serving_end(self, exception);
 }
 
 /* |in| raised. A cancellation goes on to a suspended |out|, for which it may
  * have been meant. */
 static void
-in_raised(fq_websocket *self)
+in_raised(fq_serving *self)
 {
     PyObject *exception = fq_exception_take();
     bool is_cancelled = is_cancellation(self, exception);
-    if (self->phase == FQ_WEBSOCKET_ENDING
-        || self->phase == FQ_WEBSOCKET_LEAVING
-        || self->phase == FQ_WEBSOCKET_CLOSING) {
+    if (self->phase == FQ_SERVING_ENDING || phase_of(self)->is_leaving) {
         /* Cancelled by us, or of no more interest. */
         if (is_cancelled
             || PyObject_TypeCheck(exception, (PyTypeObject *)PyExc_Exception))
             Py_CLEAR(exception);
-        if (exception != NULL || self->phase == FQ_WEBSOCKET_ENDING)
-            fq_websocket_end(self, exception);
+        if (exception != NULL || self->phase == FQ_SERVING_ENDING
+            || phase_of(self)->receives)
+            fq_serving_end(self, exception);
         return;
     }
     if (is_cancelled && self->out.state != FQ_DRIVE_IDLE) {
         PyObject *msg = cancellation_msg(exception);
         self->is_cancelling = true;
-        fq_websocket_cancel_drive(self, &self->out, msg);
+        fq_serving_cancel_drive(self, &self->out, msg);
         Py_DECREF(msg);
         Py_DECREF(exception);
         return;
     }
-    fq_websocket_end(self, exception);
+    fq_serving_end(self, exception);
 }
 
 /* The current exception of a handler. */
 static void
-websocket_fail(fq_websocket *self)
+serving_fail(fq_serving *self)
 {
-    fq_websocket_end(self, fq_exception_take());
+    fq_serving_end(self, fq_exception_take());
 }
 
 /* ── the select ── */
 
 /* Drives |out| one step. True when something came of it. */
 static bool
-step_out(fq_websocket *self, const websocket_places *places)
+step_out(fq_serving *self, const serving_places *places)
 {
-    fq_websocket_phase phase = self->phase;
-    if (self->out.state == FQ_DRIVE_IDLE
-        && fq_websocket_phases[phase].send_next != NULL
-        && fq_websocket_phases[phase].send_next(self) < 0) {
-        websocket_fail(self);
+    int phase = self->phase;
+    if (self->out.state == FQ_DRIVE_IDLE && phase_of(self)->send_next != NULL
+        && phase_of(self)->send_next(self) < 0) {
+        serving_fail(self);
         return true;
     }
     if (self->out.state != FQ_DRIVE_READY)
@@ -280,16 +283,16 @@ step_out(fq_websocket *self, const websocket_places *places)
         out_raised(self, places);
         return true;
     }
-    if (fq_websocket_phases[self->phase].sent(self, result) < 0)
-        websocket_fail(self);
+    if (phase_of(self)->sent(self, result) < 0)
+        serving_fail(self);
     Py_DECREF(result);
     return true;
 }
 
 static int
-begin_receive(fq_websocket *self)
+begin_receive(fq_serving *self)
 {
-    if (!fq_websocket_phases[self->phase].receives || self->is_cancelling)
+    if (!phase_of(self)->receives || self->is_cancelling)
         return 0;
     if (self->is_paused && !fq_port_may_receive(self->base.port))
         return 0;
@@ -304,10 +307,10 @@ begin_receive(fq_websocket *self)
 
 /* The same for |in|. */
 static bool
-step_in(fq_websocket *self, const websocket_places *places)
+step_in(fq_serving *self, const serving_places *places)
 {
     if (self->in.state == FQ_DRIVE_IDLE && begin_receive(self) < 0) {
-        websocket_fail(self);
+        serving_fail(self);
         return true;
     }
     if (self->in.state != FQ_DRIVE_READY)
@@ -322,34 +325,33 @@ step_in(fq_websocket *self, const websocket_places *places)
         in_raised(self);
         return true;
     }
-    if (fq_websocket_phases[self->phase].received(self, message) < 0)
-        websocket_fail(self);
+    if (phase_of(self)->received(self, message) < 0)
+        serving_fail(self);
     Py_DECREF(message);
     return true;
 }
 
 PySendResult
-fq_websocket_run(fq_websocket *self, PyObject **presult)
+fq_serving_run(fq_serving *self, PyObject **presult)
 {
     PyObject *loop = fq_loop_mailbox_loop(self->base.mailbox);
     PyObject *context = fq_loop_mailbox_context(self->base.mailbox);
     PyObject *owner = (PyObject *)self;
-    const websocket_places places = {
+    const serving_places places = {
         .in = {self->state, loop, context, owner, &in_woken},
         .out = {self->state, loop, context, owner, &out_woken},
     };
-    uint64_t deadline_ns = fq_clock_now_ns() + FQ_WEBSOCKET_STEP_NS;
+    uint64_t deadline_ns = fq_clock_now_ns() + STEP_NS;
     for (int n = 1;; n++) {
         bool has_sent = step_out(self, &places);
         bool has_received = step_in(self, &places);
-        if (self->phase == FQ_WEBSOCKET_ENDING
-            && self->in.state == FQ_DRIVE_IDLE
+        if (self->phase == FQ_SERVING_ENDING && self->in.state == FQ_DRIVE_IDLE
             && self->out.state == FQ_DRIVE_IDLE)
-            return websocket_finish(self, presult);
+            return serving_finish(self, presult);
         if (!has_sent && !has_received && self->in.state != FQ_DRIVE_READY
             && self->out.state != FQ_DRIVE_READY)
             break;
-        if (n == FQ_WEBSOCKET_SENDS_MAX
+        if (n == SENDS_MAX
             || (n % SENDS_PER_CLOCK == 0
                 && fq_clock_now_ns() >= deadline_ns)) {
             /* A bare yield brings the task back in the loop's next turn. */
@@ -357,7 +359,8 @@ fq_websocket_run(fq_websocket *self, PyObject **presult)
             return PYGEN_NEXT;
         }
     }
-    *presult = fq_waker_arm(self->waker);
+    *presult = phase_of(self)->takes_turns ? Py_NewRef(Py_None)
+                                           : fq_waker_arm(self->waker);
     return PYGEN_NEXT;
 }
 
@@ -366,20 +369,18 @@ fq_websocket_run(fq_websocket *self, PyObject **presult)
 /* What a cancellation of the task goes to, or NULL. A receive() that was
  * cancelled before the close is of no more interest. */
 static fq_drive *
-cancelled_drive(fq_websocket *self)
+cancelled_drive(fq_serving *self)
 {
-    bool is_leaving = self->phase == FQ_WEBSOCKET_LEAVING
-                      || self->phase == FQ_WEBSOCKET_CLOSING;
-    if (self->in.state != FQ_DRIVE_IDLE && !is_leaving)
+    if (self->in.state != FQ_DRIVE_IDLE && !phase_of(self)->is_leaving)
         return &self->in;
     return self->out.state != FQ_DRIVE_IDLE ? &self->out : NULL;
 }
 
 int
-fq_websocket_cancel_waiting(PyObject *owner, PyObject *msg)
+fq_serving_cancel_waiting(PyObject *owner, PyObject *msg)
 {
-    fq_websocket *self = (fq_websocket *)owner;
-    if (self->phase == FQ_WEBSOCKET_ENDING && self->outcome == NULL) {
+    fq_serving *self = (fq_serving *)owner;
+    if (self->phase == FQ_SERVING_ENDING && self->outcome == NULL) {
         /* The task must see it, though the drives' own errors are dropped. */
         self->outcome = PyObject_CallFunctionObjArgs(
             self->state->cancelled_error, msg == Py_None ? NULL : msg, NULL);
@@ -391,7 +392,7 @@ fq_websocket_cancel_waiting(PyObject *owner, PyObject *msg)
 }
 
 static PyObject *
-drive_woken(fq_websocket *self, fq_drive *drive, PyObject *future)
+drive_woken(fq_serving *self, fq_drive *drive, PyObject *future)
 {
     bool is_loops = drive->is_loops;
     if (!fq_drive_is_woken(drive, future) || self->waker == NULL)
@@ -404,31 +405,41 @@ drive_woken(fq_websocket *self, fq_drive *drive, PyObject *future)
 }
 
 static PyObject *
-websocket_in_woken(PyObject *self, PyObject *future)
+serving_in_woken(PyObject *self, PyObject *future)
 {
-    return drive_woken((fq_websocket *)self, &((fq_websocket *)self)->in,
-                       future);
+    return drive_woken((fq_serving *)self, &((fq_serving *)self)->in, future);
 }
 
 static PyObject *
-websocket_out_woken(PyObject *self, PyObject *future)
+serving_out_woken(PyObject *self, PyObject *future)
 {
-    return drive_woken((fq_websocket *)self, &((fq_websocket *)self)->out,
-                       future);
+    return drive_woken((fq_serving *)self, &((fq_serving *)self)->out, future);
 }
 
-static PyMethodDef in_woken = {"received", websocket_in_woken, METH_O, NULL};
-static PyMethodDef out_woken = {"sent", websocket_out_woken, METH_O, NULL};
+static PyMethodDef in_woken = {"received", serving_in_woken, METH_O, NULL};
+static PyMethodDef out_woken = {"sent", serving_out_woken, METH_O, NULL};
+
+/* The send() that is suspended is not waited for any more. */
+static bool
+is_lost(fq_serving *self)
+{
+    return self->waker != NULL && self->phase != FQ_SERVING_ENDING
+           && self->base.port != NULL && fq_port_is_lost(self->base.port);
+}
 
 /* Port mail. A task that could not go on is not woken. */
 int
-fq_websocket_news(fq_port_object *base)
+fq_serving_news(fq_port_object *base)
 {
-    fq_websocket *self = (fq_websocket *)base;
+    fq_serving *self = (fq_serving *)base;
     self->has_news = true;
-    if (self->phase != FQ_WEBSOCKET_OPEN || self->waker == NULL)
-        return 0;
     bool can_send = self->out.state == FQ_DRIVE_IDLE;
+    if (!can_send && is_lost(self)) {
+        fq_serving_end(self, NULL);
+        return fq_waker_wake_here(self->waker);
+    }
+    if (!phase_of(self)->takes_news || self->waker == NULL)
+        return 0;
     bool can_receive = self->is_paused && self->in.state == FQ_DRIVE_IDLE;
     if (!can_send && !can_receive)
         return 0;
@@ -438,13 +449,13 @@ fq_websocket_news(fq_port_object *base)
 /* Takes |exception| to what is suspended. A cancellation cancels what that
  * waits for, if it can, so that a task waited for ends before its waiter. */
 void
-fq_websocket_throw_in(fq_websocket *self, PyObject *exception)
+fq_serving_throw_in(fq_serving *self, PyObject *exception)
 {
-    if (self->phase == FQ_WEBSOCKET_ENDING)
-        fq_websocket_end(self, Py_NewRef(exception));
+    if (self->phase == FQ_SERVING_ENDING)
+        fq_serving_end(self, Py_NewRef(exception));
     fq_drive *drive = cancelled_drive(self);
     if (drive == NULL) {
-        fq_websocket_end(self, Py_NewRef(exception));
+        fq_serving_end(self, Py_NewRef(exception));
         return;
     }
     bool is_cancelled = is_cancellation(self, exception);
