@@ -44,7 +44,8 @@ from fraiseql_asgi.errors import (
 from fraiseql_asgi.executor import SubscriptionExecutor
 from fraiseql_asgi.filters import Filter, arg, ctx, event
 from fraiseql_asgi.hooks import Connection, Operation
-from fraiseql_asgi.management import LiveSubscription
+from fraiseql_asgi.jwt_authenticator import JWTAuthenticator
+from fraiseql_asgi.management import LiveSubscription, LiveSubscriptions
 from fraiseql_asgi.manager import SubscriptionManager
 from fraiseql_asgi.security import Security
 from fraiseql_asgi.subscription import subscription
@@ -71,8 +72,10 @@ __all__ = [
     "GraphQLSyntaxError",
     "GraphQLTransportWSHandler",
     "GraphQLValidationError",
+    "JWTAuthenticator",
     "Limits",
     "LiveSubscription",
+    "LiveSubscriptions",
     "Operation",
     "PositionLost",
     "PublishTimeout",

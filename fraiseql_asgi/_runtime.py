@@ -7,11 +7,12 @@ configuration and without the engine.
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable
 
-from fraiseql_asgi import _lifecycle
-from fraiseql_asgi._core import EventBus, Resolver, Service
+from fraiseql_asgi import _bus_log, _lifecycle
+from fraiseql_asgi._core import Entrance, EventBus, Resolver, Service
 from fraiseql_asgi._filter_schema import add_client_filters, check_where
 from fraiseql_asgi._introspection import Introspection
 from fraiseql_asgi._schema import check_channel_arguments, check_declared, check_fields, read_schema
@@ -42,25 +43,30 @@ class Runtime:
         debug: bool = False,
         resolver_timeout: float = 30.0,
         publish_timeout: float = 5.0,
+        connect_timeout: float = 5.0,
         handler: Resolver | None = None,
         authentication: Authentication | None = None,
         persisted: dict[str, str] | None = None,
         only_persisted: bool = False,
         introspection: bool = True,
+        legacy_protocol: bool = True,
         schema: str | None = None,
         serve_undeclared: bool = False,
         security: Security | None = None,
+        entrance: Entrance | None = None,
     ) -> None:
         self.bus = bus
         self.limits = limits
         self.debug = debug
         self.resolver_timeout = resolver_timeout
         self.publish_timeout = publish_timeout
+        self.connect_timeout = connect_timeout
         self.handler = handler
         self.authentication = authentication
         self.persisted = persisted
         self.only_persisted = only_persisted
         self.introspection = introspection
+        self.legacy_protocol = legacy_protocol
         #: SDL; None: schemaless.
         self.schema = schema
         self.serve_undeclared = serve_undeclared
@@ -69,6 +75,8 @@ class Runtime:
                 raise TypeError(f"security must be a Security, not {type(security).__name__}")
             security.check(schema, {})
         self.security = security
+        #: Who may come in; None: nothing comes in by a scope.
+        self.entrance = entrance
         self._introspection: Introspection | None = None
         self.hooks = Hooks()
         self.fields: dict[str, Field] = {}
@@ -136,15 +144,15 @@ class Runtime:
             schema = None if self.schema is None else self._served(self.schema)
             if self.security is not None:
                 self.security.check(schema, self._sources())
-            bus = self.bus if isinstance(self.bus, EventBus) else self._make_bus(self.bus)
             service = Service(
-                bus,
+                self._event_bus(),
                 self.limits.as_dict(),
                 resolver_timeout=self.resolver_timeout,
                 publish_timeout=self.publish_timeout,
                 debug=self.debug,
                 has_init_hook=self.handler is not None
                 or any(map(_shows_params, self.fields.values())),
+                legacy_protocol=self.legacy_protocol,
             )
             if schema is not None:
                 service.serve_schema(schema, self.serve_undeclared)
@@ -166,10 +174,14 @@ class Runtime:
                 service.hook_with(self.hooks, gate)
             if self.persisted is not None:
                 service.persist(self.persisted, self.only_persisted)
+            if self.entrance is not None:
+                service.admit_by(self.entrance)
             for field in self.fields.values():
                 self._add(service, field)
             self._service = service
             _lifecycle.watch(self)
+            if self.connects:
+                _bus_log.follow(self._event_bus())
         return self._service
 
     def _sources(self) -> dict[str, bool]:
@@ -225,10 +237,31 @@ class Runtime:
         }
         return add_client_filters(sdl, arguments)
 
-    def _make_bus(self, config: EventBusConfig) -> EventBus:
+    def _event_bus(self) -> EventBus:
+        if isinstance(self.bus, EventBus):
+            return self.bus
         if self._own_bus is None:
-            self._own_bus = config.create_bus()
+            self._own_bus = self.bus.create_bus()
         return self._own_bus
+
+    @property
+    def connects(self) -> bool:
+        """Whether its bus has a server to connect to."""
+        return self.bus.bus_type != "memory"
+
+    def connect(self) -> None:
+        """Wait until the bus of the service, which runs, is connected.
+
+        Raises:
+            BusError: an attempt failed, or `connect_timeout` has passed; the
+                bus goes on trying.
+        """
+        if self.connects:
+            self._event_bus().wait_up(self.connect_timeout)
+
+    def connecting(self) -> asyncio.Future[None]:
+        """The same as a future of the running loop."""
+        return self._event_bus().when_up(self.connect_timeout)
 
     @staticmethod
     def _add(service: Service, field: Field) -> None:

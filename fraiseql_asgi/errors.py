@@ -144,12 +144,17 @@ class BusError(FraiseQLError, RuntimeError):
 
     code: str | None = "BUS_UNAVAILABLE"
     channel: str | None = None
+    #: Which subscription could not start, if one.
+    subscription_id: str | None = None
+    #: Of `publish_events`: the id of each event that the bus is known to have,
+    #: None for each of the others.
+    ids: list[str | None] = []  # noqa: RUF012  each instance sets its own
 
 
 class PublishTimeout(BusError, TimeoutError):
     """The bus did not confirm an event within `publish_timeout`.
 
-    Whether it has the event is unknown.
+    The message tells whether it can have the event all the same.
     """
 
     code: str | None = None

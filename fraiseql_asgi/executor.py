@@ -14,7 +14,7 @@ from fraiseql_asgi._core import Event, EventBus, Feed, SecurityContext
 from fraiseql_asgi._loop_thread import LoopThread
 from fraiseql_asgi._runtime import Runtime
 from fraiseql_asgi._schema import read_schema
-from fraiseql_asgi.config import EventBusConfig, Limits, as_bus_config
+from fraiseql_asgi.config import EventBusConfig, Limits, as_bus_config, check_seconds
 from fraiseql_asgi.errors import ClosedError, DuplicateSubscription, UnknownSubscription
 from fraiseql_asgi.security import Security
 from fraiseql_asgi.subscription import check_names, check_returns, make_resolver
@@ -33,13 +33,15 @@ class SubscriptionExecutor:
 
     Args:
         config: the bus: a URL, an `EventBusConfig`, an `EventBus`; None is
-            `memory://`.
+            `memory://`. It is connected when this returns.
         schema: what documents are checked against, as a manager takes it;
             None: nothing.
         security: who may see what, as a manager takes it.
+        connect_timeout: seconds to connect to the bus.
 
     Raises:
         ConfigError: no such bus; the schema or the policy cannot work.
+        BusError: the bus cannot be reached, in the words of its server.
 
     Example:
         >>> executor = SubscriptionExecutor()
@@ -60,6 +62,7 @@ class SubscriptionExecutor:
         *,
         schema: object = None,
         security: Security | None = None,
+        connect_timeout: float = 5.0,
     ) -> None:
         runtime = Runtime(
             as_bus_config("memory://" if config is None else config),
@@ -67,9 +70,16 @@ class SubscriptionExecutor:
             schema=read_schema(schema),
             serve_undeclared=True,
             security=security,
+            connect_timeout=check_seconds("connect_timeout", connect_timeout),
         )
         self._set_up(runtime)
+        self._connects = True
         runtime.start()
+        try:
+            runtime.connect()
+        except BaseException:
+            runtime.stop()
+            raise
 
     @classmethod
     def _of(cls, runtime: Runtime) -> SubscriptionExecutor:
@@ -85,6 +95,8 @@ class SubscriptionExecutor:
         self._connections: dict[str, set[str]] = {}
         self._owners: dict[str, str] = {}
         self._lost: frozenset[str] = frozenset()
+        self._connects = False
+        self._is_child = False
         self._loop: LoopThread | None = None
         runtime.on_stop.append(self._on_stop)
         runtime.on_fork.append(self._on_fork)
@@ -184,6 +196,9 @@ class SubscriptionExecutor:
                 raise TypeError(f"resolver_fn must be callable, not {type(resolver_fn).__name__}")
             resolver = make_resolver(subscription_id, resolver_fn)
         service = self._runtime.service()
+        if self._is_child:
+            self._is_child = False
+            self._runtime.connect()
         with self._lock:
             if subscription_id in self._owners:
                 raise DuplicateSubscription(
@@ -298,13 +313,17 @@ class SubscriptionExecutor:
         tenant_id: str | None = None,
         boundary: str | None = None,
         meta: dict[str, Any] | None = None,
-    ) -> str:
+    ) -> str | None:
         """Publish, and return the id the bus gave the event.
 
-        When it returns the event has been dispatched and the resolvers it
-        caused have answered (waiting at most 5 seconds for them), so that
-        `next_event` sees what came of it. In a thread that runs an event
-        loop, it returns after the dispatch.
+        On `memory://`, when it returns the event has been dispatched and the
+        resolvers it caused have answered (waiting at most 5 seconds for them),
+        so that `next_event` sees what came of it. In a thread that runs an
+        event loop, it returns after the dispatch.
+
+        On other buses it returns when the server has the event, from where it
+        comes back to be dispatched. In a thread that runs an event loop, it
+        returns None at once; a failure is logged.
 
         Args:
             event_type: what happened, `"userCreated"`; or an `Event`, alone.
@@ -315,7 +334,8 @@ class SubscriptionExecutor:
             meta: what travels along, such as `{"traceparent": ...}`.
 
         Raises:
-            PublishTimeout: the bus had no room for 5 seconds.
+            PublishTimeout: the bus did not take it for 5 seconds.
+            BusError: the bus refused it.
             QueueFull: it had no room, in a thread that runs an event loop.
             TypeError, ValueError: the data is not JSON; nothing was published.
             ClosedError: the executor was closed.
@@ -379,6 +399,7 @@ class SubscriptionExecutor:
     def _on_fork(self) -> None:
         self._lock = threading.Lock()
         self._lost |= frozenset(self._owners)
+        self._is_child = self._connects
         self._feeds = {}
         self._connections = {}
         self._owners = {}

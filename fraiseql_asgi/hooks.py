@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 import logging
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
@@ -140,20 +141,30 @@ class Hooks:
             payload["extensions"],
         )
         hook = self._hooks.get("on_subscribe")
+        ask: Callable[[], Any] = _allow
+        if hook is not None:
+            ask = functools.partial(hook, connection, operation)
+        # Called in its task: one that is cancelled before it runs has not been asked.
+        if inspect.iscoroutinefunction(hook):
+            return self._subscribe_later(ask, connection, key, operation)
         try:
-            result = None if hook is None else hook(connection, operation)
+            result = ask()
         except (SecurityError, RateLimited) as error:
             return _refusal(error)
         if inspect.isawaitable(result):
-            return self._subscribe_later(result, connection, key, operation)
+            return self._subscribe_later(lambda: result, connection, key, operation)
         connection._operations[key] = operation
         return None
 
     async def _subscribe_later(
-        self, result: Awaitable[Any], connection: Connection, key: int, operation: Operation
+        self,
+        ask: Callable[[], Awaitable[Any]],
+        connection: Connection,
+        key: int,
+        operation: Operation,
     ) -> Any:
         try:
-            await result
+            await ask()
         except (SecurityError, RateLimited) as error:
             return _refusal(error)
         connection._operations[key] = operation
@@ -170,6 +181,11 @@ class Hooks:
             self._run("on_complete", connection, operation)
         self._run("on_disconnect", connection)
 
+    def running(self) -> list[asyncio.Future[Any]]:
+        """Those that run in this loop."""
+        loop = asyncio.get_running_loop()
+        return [task for task in self._tasks if task.get_loop() is loop]
+
     # -- running ---------------------------------------------------------------
 
     def _run(self, name: str, *args: Any) -> None:
@@ -184,6 +200,10 @@ class Hooks:
                 task.add_done_callback(self._tasks.discard)
         except Exception:
             _logger.exception("the hook %s raised", name)
+
+
+def _allow() -> None:
+    """What stands for a hook that there is not."""
 
 
 async def _log_failure(name: str, awaitable: Awaitable[Any]) -> None:

@@ -8,10 +8,11 @@ import dataclasses
 import datetime as dt
 import functools
 import operator
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from fraiseql_asgi.authentication import check_code
+from fraiseql_asgi.config import check_seconds
 from fraiseql_asgi.errors import ConfigError
 from fraiseql_asgi.filters import Filter, check_filter, ctx
 
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
     from fraiseql_asgi._core import Service
     from fraiseql_asgi._runtime import Runtime
 
-__all__ = ["LiveSubscription", "Managing"]
+__all__ = ["LiveSubscription", "LiveSubscriptions", "Managing"]
+
+#: Whom a method is about: this manager, or all on its bus.
+Instances: TypeAlias = Literal["here", "all"]
 
 #: Records that `subscriptions()` gives unless asked for more.
 _LIMIT = 1000
@@ -44,6 +48,19 @@ class LiveSubscription:
     created_at: dt.datetime
     #: When an event last matched; None: never yet.
     last_event_at: dt.datetime | None
+    #: `manager.instance_id` of the one that serves it.
+    instance_id: str
+
+
+class LiveSubscriptions(list[LiveSubscription]):
+    """What `subscriptions()` returns: a list, and who did not add to it."""
+
+    def __init__(
+        self, subscriptions: Iterable[LiveSubscription] = (), missing: Iterable[str] = ()
+    ) -> None:
+        super().__init__(subscriptions)
+        #: Instances that did not answer in time, or not with all they have.
+        self.missing: tuple[str, ...] = tuple(missing)
 
 
 class Managing:
@@ -52,6 +69,10 @@ class Managing:
     Each method may be called from any thread and waits for the engine, which
     looks at everything in slices and goes on delivering in between. In an
     event loop prefer the methods that begin with `a`, which wait in a thread.
+
+    An *instance* is a running manager on a bus; those on one Redis deployment
+    or in one PostgreSQL database know of each other. On `memory://` there is
+    only this one, and `instances` makes no difference.
     """
 
     _runtime: Runtime
@@ -59,18 +80,29 @@ class Managing:
     def _service(self) -> Service:
         raise NotImplementedError
 
+    @property
+    def instance_id(self) -> str:
+        """What this manager is called among all on its bus; another one
+        whenever it starts."""
+        return self._service().instance_id()
+
     def subscriptions(
         self,
         *,
+        instances: Instances = "here",
+        timeout: float = 1.0,
         user_id: str | None = None,
         tenant_id: str | None = None,
         connection_id: str | None = None,
         channel: str | None = None,
         limit: int = _LIMIT,
-    ) -> list[LiveSubscription]:
-        """The live subscriptions of this process, at most `limit`.
+    ) -> LiveSubscriptions:
+        """The live subscriptions, at most `limit`.
 
         Args:
+            instances: of this manager, or of all on its bus.
+            timeout: seconds that others have to answer. It returns as soon as
+                all that are known have; `missing` names those that have not.
             user_id, tenant_id, connection_id: whose; None: anybody's.
             channel: where they listen; None: anywhere.
             limit: how many at most.
@@ -78,35 +110,58 @@ class Managing:
         Raises:
             TypeError: an argument has the wrong type.
             ValueError: `limit` is negative.
+            BusError: the bus did not take the question within `timeout`.
             ClosedError: the manager was stopped.
         """
         limit = operator.index(limit)
         if limit < 0:
             raise ValueError(f"limit must not be negative, but is {limit}")
-        if not self._runtime.is_running:
-            return []
-        rows = self._service().live(user_id, tenant_id, connection_id, channel, limit)
-        return [_record(row) for row in rows]
+        check_seconds("timeout", timeout)
+        everywhere = self._is_everywhere(instances)
+        if not self._runtime.is_running and not everywhere:
+            return LiveSubscriptions()
+        service = self._service()
+        whose = (user_id, tenant_id, connection_id, channel)
+        found = LiveSubscriptions(_records(service.live(*whose, limit), service.instance_id()))
+        asked = service.ask(*whose, limit, timeout) if everywhere else None
+        if asked is not None:
+            cut = [one["instance_id"] for one in asked["answers"] if not one["is_whole"]]
+            found.missing = (*asked["missing"], *cut)
+            for one in asked["answers"]:
+                found += _records(one["rows"], one["instance_id"])
+            del found[limit:]
+        return found
 
-    async def asubscriptions(self, **kwargs: Any) -> list[LiveSubscription]:
+    async def asubscriptions(self, **kwargs: Any) -> LiveSubscriptions:
         """`subscriptions`, without blocking the event loop."""
         return await asyncio.to_thread(functools.partial(self.subscriptions, **kwargs))
+
+    def _is_everywhere(self, instances: Instances) -> bool:
+        if instances not in ("here", "all"):
+            raise ConfigError(
+                f'instances must be "here" or "all", not {instances!r}', setting="instances"
+            )
+        return instances == "all" and self._runtime.connects
 
     def disconnect(
         self,
         *,
+        instances: Instances = "all",
         user_id: str | None = None,
         tenant_id: str | None = None,
         connection_id: str | None = None,
         code: int = 4403,
         reason: str = "Forbidden",
     ) -> int:
-        """Close connections of this process; returns their number.
+        """Close connections, on all instances; returns the number closed here.
 
         What is queued for them is dropped. Subscriptions that the application
-        made itself count as connections and end, too.
+        made itself count as connections and end, too. Other instances do the
+        same within a second, behind what was published before; one that is cut
+        off does it when it is back.
 
         Args:
+            instances: "here" tells no others.
             user_id, tenant_id, connection_id: whose, at least one; all that
                 are given must be so.
             code: the close code: 1000 or 3000 to 4999. Clients come back after
@@ -116,43 +171,53 @@ class Managing:
         Raises:
             TypeError: none is given, or an argument has the wrong type.
             ConfigError: `code` cannot be sent.
+            BusError: the bus did not take the order within `publish_timeout`;
+                what is here was closed all the same. Where an event loop runs
+                that is not waited for, but logged.
             ClosedError: the manager was stopped.
         """
         if user_id is None and tenant_id is None and connection_id is None:
             raise TypeError("disconnect needs user_id, tenant_id or connection_id")
         check_code("code", code)
-        if not self._runtime.is_running:
+        everywhere = self._is_everywhere(instances)
+        if not self._runtime.is_running and not everywhere:
             return 0
-        return self._service().disconnect(user_id, tenant_id, connection_id, None, code, reason)
+        return self._service().disconnect(
+            user_id, tenant_id, connection_id, None, code, reason, everywhere
+        )
 
     async def adisconnect(self, **kwargs: Any) -> int:
         """`disconnect`, without blocking the event loop."""
         return await asyncio.to_thread(functools.partial(self.disconnect, **kwargs))
 
-    def invalidate(self, where: Filter | Mapping[str, Any]) -> int:
-        """End subscriptions of this process; returns their number.
+    def invalidate(self, where: Filter | Mapping[str, Any], *, instances: Instances = "all") -> int:
+        """End subscriptions, on all instances; returns the number ended here.
 
         Each gets an `error` with the code FORBIDDEN, what is queued of it is
-        dropped, and its connection stays.
+        dropped, and its connection stays. Other instances do the same, as with
+        `disconnect`.
 
         Args:
             where: which: a filter over `ctx`, and `arg` of their root field,
                 or a mapping of names of `ctx` to values:
                 `{"tenant_id": "acme"}`.
+            instances: "here" tells no others.
 
         Raises:
             ConfigError: it looks at events, or is too large.
             TypeError: it is no filter and no mapping.
+            BusError: the bus did not take the order, as with `disconnect`.
             ClosedError: the manager was stopped.
         """
         where = _as_filter(where)
-        if not self._runtime.is_running:
+        everywhere = self._is_everywhere(instances)
+        if not self._runtime.is_running and not everywhere:
             return 0
-        return self._service().invalidate(where.ir)
+        return self._service().invalidate(where.ir, everywhere)
 
-    async def ainvalidate(self, where: Filter | Mapping[str, Any]) -> int:
+    async def ainvalidate(self, where: Filter | Mapping[str, Any], **kwargs: Any) -> int:
         """`invalidate`, without blocking the event loop."""
-        return await asyncio.to_thread(self.invalidate, where)
+        return await asyncio.to_thread(functools.partial(self.invalidate, where, **kwargs))
 
     def replace_schema(self, schema: object) -> None:
         """Serve another schema from now on.
@@ -180,12 +245,25 @@ def _as_filter(where: object) -> Filter:
     return check_filter(where)
 
 
-def _record(row: dict[str, Any]) -> LiveSubscription:
-    row["channels"] = tuple(row["channels"])
-    row["created_at"] = _time(row["created_at"])
-    if row["last_event_at"] is not None:
-        row["last_event_at"] = _time(row["last_event_at"])
-    return LiveSubscription(**row)
+def _records(rows: Iterable[dict[str, Any]], instance_id: str) -> list[LiveSubscription]:
+    return [_record(row, instance_id) for row in rows]
+
+
+def _record(row: dict[str, Any], instance_id: str) -> LiveSubscription:
+    last_event_at = row["last_event_at"]
+    return LiveSubscription(
+        subscription_id=row["subscription_id"],
+        connection_id=row["connection_id"],
+        query=row["query"],
+        operation_name=row["operation_name"],
+        variables=row["variables"],
+        user_id=row["user_id"],
+        tenant_id=row["tenant_id"],
+        channels=tuple(row["channels"]),
+        created_at=_time(row["created_at"]),
+        last_event_at=None if last_event_at is None else _time(last_event_at),
+        instance_id=instance_id,
+    )
 
 
 def _time(ns: int) -> dt.datetime:

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from fraiseql_asgi._core import Stream
-from fraiseql_asgi.errors import ClosedError
+from fraiseql_asgi.errors import ClosedError, PositionLost
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -18,6 +18,8 @@ __all__ = ["PayloadStream"]
 
 #: The close of a source that has ended.
 _CLOSE_COMPLETE = 1000
+#: FQ_FEED_POSITION_LOST of reactor/feed.h.
+_CLOSE_POSITION_LOST = 4410
 
 
 class PayloadStream(AsyncIterator["dict[str, Any]"]):
@@ -35,10 +37,25 @@ class PayloadStream(AsyncIterator["dict[str, Any]"]):
     Thread: that of the event loop it was made in.
     """
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Stream, after: str | None = None) -> None:
         self._stream = stream
+        self._after = after
         self._is_open = False
         self._is_reading = False
+
+    @property
+    def position(self) -> str | None:
+        """The position behind the result read last; before the first, where it
+        began. `manager.subscribe(..., after=stream.position)` goes on there.
+
+        None before it is live, and for a source, which has no positions.
+        """
+        opened = self._stream.opened
+        if (position := self._stream.position) is not None:
+            return position
+        if not opened.done() or opened.cancelled() or opened.exception() is not None:
+            return None
+        return opened.result()
 
     def __aiter__(self) -> Self:
         return self
@@ -50,6 +67,8 @@ class PayloadStream(AsyncIterator["dict[str, Any]"]):
             StopAsyncIteration: its source has ended, or it was closed.
             GraphQLSyntaxError, GraphQLValidationError, SubscriptionError: the
                 subscription was refused; at the first call.
+            PositionLost: the history does not reach back to `after`, or, where
+                results were read too slowly, to the position of the last one.
             ClosedError: the manager was stopped.
             RuntimeError: another task waits for the next result.
         """
@@ -68,6 +87,8 @@ class PayloadStream(AsyncIterator["dict[str, Any]"]):
             self._is_open = True
             if (error := self._stream.opened.exception()) is not None:
                 self._stream.close()
+                if isinstance(error, PositionLost):
+                    error.position = self._after
                 raise error
         while True:
             result = self._stream.take()
@@ -80,6 +101,11 @@ class PayloadStream(AsyncIterator["dict[str, Any]"]):
             self._stream.close()
             if code == _CLOSE_COMPLETE:
                 raise StopAsyncIteration
+            if code == _CLOSE_POSITION_LOST:
+                raise PositionLost(
+                    "the events behind this position are no longer known",
+                    position=self._stream.position or self._after,
+                )
             raise ClosedError(f"the subscription has ended: {reason}", reason=reason)
 
     def __del__(self) -> None:

@@ -62,6 +62,14 @@ class Metrics(TypedDict):
     #: Client connections open now, and ever opened.
     connections_active: int
     connections_total: int
+    connections_legacy: int
+    #: Pings to clients that had said nothing for `Limits.keep_alive`; those
+    #: that did not answer; connections given up, as their close was not read.
+    pings_sent: int
+    dead_peers: int
+    connections_given_up: int
+    #: Those that had not gone when a drain was over.
+    drain_left: int
     #: Connections closed when their context expired; those refused by the
     #: `auth_handler`, and because it took too long; contexts replaced by a ping.
     connections_expired: int
@@ -107,10 +115,15 @@ class Metrics(TypedDict):
     ended_disconnect: int
     ended_slow_client: int
     ended_closed: int
-    #: as the client's token expired, by the application, with the service.
+    #: as the client's token expired, as the history no longer had what it
+    #: missed, by the application, with the service.
     ended_expired: int
+    ended_position_lost: int
     ended_managed: int
     ended_shutdown: int
+    #: Subscriptions from a position on, and those of them that catch up now.
+    subscriptions_resumed: int
+    subscriptions_replaying: int
     #: Subscribe requests answered by an error.
     subscriptions_refused: int
     #: Why operations were refused: the document is no GraphQL, it may not be
@@ -137,12 +150,20 @@ class Metrics(TypedDict):
     #: whose they are; closed for messages; and how often nothing was read from
     #: one for a while because of its `messages_per_second`)
     refused_connections: int
+    refused_stopping: int
+    refused_address_connections: int
     refused_user_connections: int
+    refused_handshakes: int
+    refused_address_handshakes: int
+    refused_origins: int
     refused_messages: int
     reading_paused: int
     refused_other_limits: int
     #: it names a persisted operation that is unknown, or none where it must,
+    refused_bus_unavailable: int
     refused_persisted: int
+    #: it names a position that is none, or of another epoch,
+    refused_positions: int
     #: it asks for the schema, which is not told,
     refused_introspection: int
     #: it is a query or mutation, and nothing executes them,
@@ -173,6 +194,18 @@ class Metrics(TypedDict):
     #: an `error` message.
     execute_calls: int
     execute_errors: int
+    #: Times a subscription was told that events were lost.
+    subscriptions_with_gaps: int
+    #: Messages to other instances, given to the bus, and of other instances;
+    #: those of them that made no sense and were ignored.
+    control_sent: int
+    control_received: int
+    control_refused: int
+    #: Other instances on the bus that are known now.
+    control_instances: int
+    #: Times all connections were closed for their clients to authenticate
+    #: again, as orders to end some of them may have been lost.
+    control_lockdowns: int
     #: Channels somebody listens on.
     channels_active: int
     #: Events this process gave to the bus (with an `EventBus` that is shared,
@@ -181,6 +214,9 @@ class Metrics(TypedDict):
     events_received: int
     #: Pairs of event and subscription that matched.
     events_matched: int
+    #: Of these, from the history; and the looks into it, each for all who wait.
+    events_replayed: int
+    history_reads: int
     #: Of these, lost because the subscription, or the subscriptions of its
     #: user together, have had as many in a second as they may.
     events_limited_by_subscription: int
@@ -210,10 +246,20 @@ class Metrics(TypedDict):
     subscriptions_bytes: int
     #: Events that wait for the bus.
     events_waiting: int
+    events_publish_failed: int
+    bus_up: int
+    bus_reconnects: int
+    bus_gaps: int
+    bus_unreadable: int
+    bus_lag_ms: int
     #: Messages that wait for clients or for `next_event`, and the bytes of their texts; a
     #: text that several wait for is counted for each.
     queued_messages: int
     queued_bytes: int
+    #: Events the bus keeps in this process for clients that come back, and
+    #: their bytes (with an `EventBus` that is shared, for all of its users).
+    history_events: int
+    history_bytes: int
     #: How long connections lasted that have ended.
     connection_seconds: Histogram
     #: From an event's coming until all who listen have met it; resolvers
