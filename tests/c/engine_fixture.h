@@ -3,12 +3,14 @@
  * tests of the engine. A subscription's handle is its name in the log; one
  * line per callback:
  *
- *     next NAME {"data":{"x":1}}    (the payload, closed)
+ *     next NAME {"data":{"x":1}}    (the payload, closed; ` dropped 2` and
+ *                                    ` at 7`, its position, behind it)
  *     call NAME 7                   (the event's id; - for a source)
  *     shared CLASS 7                (a class is asked for its value)
  *     close CLASS called            (a class is gone; its answer was awaited)
  *     overflow NAME
  *     end NAME
+ *     refuse NAME POSITION_LOST     (the code of its error)
  *
  * A hook may do more in a callback. Header only. */
 #ifndef FQ_TESTS_ENGINE_FIXTURE_H
@@ -34,7 +36,8 @@ struct fixture {
     fixture_sink sinks[2];
     fq_buf log;
     bool is_quiet; /* keep no log */
-    bool has_room; /* the answers of has_room() and overflow() */
+    bool has_room; /* the answers of has_room(), for at most */
+    size_t n_room; /* so many, and of overflow() */
     bool overflow_drops;
     fq_rcbuf *last_payload; /* of the last next; one reference */
     size_t n_next;
@@ -45,6 +48,7 @@ struct fixture {
     void (*call_hook)(fixture *self, fq_sub *sub, fq_event *event);
     void (*end_hook)(fixture *self, fq_sub *sub);
     void (*shared_hook)(fixture *self, fq_shared *shared);
+    void (*refuse_hook)(fixture *self, fq_sub *sub, fq_end_reason reason);
     void *hook_arg;
     int n_hooks_left; /* next_hook is called while > 0 */
 };
@@ -53,6 +57,14 @@ static inline fixture *
 fixture_of_sink(fq_sink *sink)
 {
     return FQ_CONTAINER_OF(sink, fixture_sink, sink)->owner;
+}
+
+/* The last part of a position. */
+static inline const char *
+fixture_offset(const fq_rcbuf *position)
+{
+    const char *dot = strrchr(position->bytes, '.');
+    return dot != NULL ? dot + 1 : position->bytes;
 }
 
 static inline void
@@ -65,11 +77,16 @@ fixture_next(fq_sink *sink, fq_sub *sub, fq_rcbuf *payload)
                              (const char *)sub->handle, payload->bytes);
         if (sub->n_carried > 0)
             fq_buf_append_format(&self->log, " dropped %u", sub->n_carried);
+        if (sub->next_position != NULL)
+            fq_buf_append_format(&self->log, " at %s",
+                                 fixture_offset(sub->next_position));
         fq_buf_append_char(&self->log, '\n');
         fq_rcbuf_unref(self->last_payload);
         self->last_payload = fq_rcbuf_ref(payload);
     }
     sub->n_carried = 0;
+    fq_rcbuf_unref(sub->next_position);
+    sub->next_position = NULL;
     if (self->next_hook != NULL && self->n_hooks_left > 0) {
         self->n_hooks_left--;
         self->next_hook(self, sub);
@@ -80,7 +97,7 @@ static inline void
 fixture_call(fq_sink *sink, fq_sub *sub, fq_event *event)
 {
     fixture *self = fixture_of_sink(sink);
-    assert_true(sub->is_calling);
+    assert_true(sub->n_calls > 0);
     if (!self->is_quiet)
         fq_buf_append_format(&self->log, "call %s %s\n",
                              (const char *)sub->handle,
@@ -101,10 +118,29 @@ fixture_overflow(fq_sink *sink, fq_sub *sub)
 }
 
 static inline bool
-fixture_has_room(fq_sink *sink, fq_sub *sub)
+fixture_has_room(fq_sink *sink, fq_sub *sub, size_t n_items, size_t n_bytes)
 {
     (void)sub;
-    return fixture_of_sink(sink)->has_room;
+    (void)n_bytes;
+    fixture *self = fixture_of_sink(sink);
+    return self->has_room && n_items <= self->n_room;
+}
+
+static inline void
+fixture_refuse(fq_sink *sink, fq_sub *sub, fq_end_reason reason, fq_str errors)
+{
+    fixture *self = fixture_of_sink(sink);
+    static const char key[] = "\"code\":\"";
+    const char *code = strstr(errors.ptr, key);
+    int len = 0;
+    if (code != NULL) {
+        code += sizeof(key) - 1;
+        len = (int)strcspn(code, "\"");
+    }
+    fq_buf_append_format(&self->log, "refuse %s %.*s\n",
+                         (const char *)sub->handle, len, code);
+    if (self->refuse_hook != NULL)
+        self->refuse_hook(self, sub, reason);
 }
 
 static inline void
@@ -167,6 +203,7 @@ fixture_init(fixture *self)
         .overflow = fixture_overflow,
         .has_room = fixture_has_room,
         .end = fixture_end,
+        .refuse = fixture_refuse,
     };
     static const fq_engine_limits limits = {
         .max_plans = 100,
@@ -177,6 +214,7 @@ fixture_init(fixture *self)
     memset(self, 0, sizeof(*self));
     fq_buf_init(&self->log);
     self->has_room = true;
+    self->n_room = SIZE_MAX;
     for (size_t i = 0; i < 2; i++) {
         self->sinks[i].owner = self;
         self->sinks[i].sink.ops = &ops;

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "reactor/call.h"
 #include "reactor/service.h"
+#include "protocol/graphql_transport_ws.h"
 #include "reactor/session.h"
 #include "support.h"
 
@@ -16,7 +17,7 @@
 #define INIT "{\"type\":\"connection_init\"}"
 #define ACK "{\"type\":\"connection_ack\"}"
 
-/* A service on an embedded bus. */
+/* A service on a bus, the embedded one unless it is opened on another. */
 typedef struct world {
     fq_reactor *reactor;
     fq_publisher *publisher;
@@ -32,16 +33,23 @@ typedef struct client {
 } client;
 
 static inline void
-world_open(world *self, const fq_limits *limits)
+world_open_on(world *self, fq_bus *bus, const fq_limits *limits)
 {
-    fq_bus *bus;
     assert_int_equal(fq_reactor_new(&self->reactor), FQ_OK);
-    assert_int_equal(fq_bus_memory_new(&bus), FQ_OK);
     assert_int_equal(fq_publisher_new(self->reactor, bus, &self->publisher),
                      FQ_OK);
     assert_int_equal(fq_service_new(self->reactor, self->publisher, limits,
                                     false, &self->service),
                      FQ_OK);
+}
+
+static inline void
+world_open(world *self, const fq_limits *limits)
+{
+    fq_bus *bus;
+    assert_int_equal(fq_bus_memory_new(&fq_history_limits_default, &bus),
+                     FQ_OK);
+    world_open_on(self, bus, limits);
 }
 
 static inline void
@@ -94,9 +102,9 @@ world_publish_as(world *self, const char *channel, const char *data,
                                   fq_str_of(data), fq_clock_wall_ns(), 0,
                                   &event, NULL),
                      FQ_OK);
-    assert_int_equal(
-        fq_publisher_publish(self->publisher, event, wait, done, NULL, id),
-        FQ_OK);
+    assert_int_equal(fq_publisher_publish(self->publisher, event, wait,
+                                          UINT64_MAX, done, NULL, id),
+                     FQ_OK);
     assert_true(id[0] != '\0');
     return done;
 }
@@ -123,14 +131,33 @@ world_flush(world *self)
     fq_ticket_unref(done);
 }
 
+/* One more may come in. */
+static inline fq_visitor *
+world_visitor(world *self)
+{
+    fq_visitor *visitor;
+    fq_refusal refusal;
+    assert_int_equal(fq_admission_enter(fq_service_admission(self->service),
+                                        NULL, fq_clock_now_ns(), &visitor,
+                                        &refusal),
+                     FQ_OK);
+    return visitor;
+}
+
 static inline void
-client_open(client *self, world *world)
+client_open_as(client *self, world *world, const fq_protocol_kind *kind)
 {
     memset(self, 0, sizeof(*self));
     assert_int_equal(fq_mailbox_new(&self->mailbox), FQ_OK);
-    assert_int_equal(
-        fq_session_open(world->service, self->mailbox, self, &self->port),
-        FQ_OK);
+    assert_int_equal(fq_session_open(world->service, kind, self->mailbox, self,
+                                     world_visitor(world), &self->port),
+                     FQ_OK);
+}
+
+static inline void
+client_open(client *self, world *world)
+{
+    client_open_as(self, world, &fq_graphql_transport_ws);
 }
 
 static inline void

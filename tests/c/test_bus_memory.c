@@ -36,6 +36,14 @@ ear_init(ear *self, char name, char *log)
     fq_list_init(&self->listener.node);
 }
 
+static void
+check_answer(fq_bus_publication *self, fq_status status, const fq_error *error)
+{
+    assert_int_equal(status, FQ_OK);
+    assert_null(error);
+    self->done_cb = NULL;
+}
+
 static fq_status
 publish(fq_bus *bus)
 {
@@ -45,7 +53,9 @@ publish(fq_bus *bus)
     if (status != FQ_OK)
         return status;
     bus->ops->stamp(bus, event);
-    assert_int_equal(bus->ops->publish(bus, event, NULL), FQ_OK);
+    fq_bus_publication publication = {.event = event, .done_cb = check_answer};
+    bus->ops->publish(bus, &publication);
+    assert_null(publication.done_cb);
     assert_int_equal(event->n_refs, 1);
     fq_event_unref(event);
     return FQ_OK;
@@ -60,7 +70,7 @@ body_bus_memory(void *arg)
     ear_init(&a, 'a', log);
     ear_init(&b, 'b', log);
     fq_bus *bus;
-    fq_status status = fq_bus_memory_new(&bus);
+    fq_status status = fq_bus_memory_new(&fq_history_limits_default, &bus);
     if (status != FQ_OK) {
         assert_null(bus);
         return status;
@@ -94,7 +104,8 @@ with_three_ears(void (*set_up)(ear *ears), const char *expected)
     char log[64] = "";
     ear ears[4];
     fq_bus *bus;
-    assert_int_equal(fq_bus_memory_new(&bus), FQ_OK);
+    assert_int_equal(fq_bus_memory_new(&fq_history_limits_default, &bus),
+                     FQ_OK);
     for (int i = 0; i < 4; i++) {
         ear_init(&ears[i], (char)('a' + i), log);
         ears[i].bus = bus;

@@ -224,7 +224,7 @@ test_engine_calls_a_resolver_once_at_a_time(void **state)
     OK(fixture_publish(fx, "x", "{}"));
     OK(fixture_publish(fx, "x", "{}"));
     fixture_assert_log(fx, "call a 1\n");
-    assert_true(a->is_calling);
+    assert_true(a->n_calls > 0);
     fq_engine_check(fx->engine);
     fixture_answer(fx, a, FQ_ANSWER_VALUE, "{\"n\":[1,2]}");
     fixture_assert_log(fx,
@@ -236,7 +236,7 @@ test_engine_calls_a_resolver_once_at_a_time(void **state)
         fx, "next a {\"data\":{\"k\":null},\"errors\":[{\"message\":\"no "
             "\\\"x\\\"\",\"locations\":[{\"line\":1,\"column\":16}],\"path\":"
             "[\"k\"],\"extensions\":{\"code\":\"RESOLVER_ERROR\"}}]}\n");
-    assert_false(a->is_calling);
+    assert_int_equal(a->n_calls, 0);
     /* Nobody asked. */
     fixture_answer(fx, a, FQ_ANSWER_VALUE, "{}");
     fq_engine_answer(fx->engine, 12345, FQ_ANSWER_VALUE, FQ_STR_LIT("{}"), 0);
@@ -273,8 +273,8 @@ test_engine_answers_garbage_with_an_error(void **state)
     fq_sub *a;
     OK(fixture_subscribe_kind(fx, "a", "subscription { x }", FQ_FIELD_RESOLVER,
                               FQ_RETURNS_FIELD, &a));
-    const char *values[] = {"", "{", "NaN", "\"\\ud800\""};
-    for (size_t i = 0; i < 4; i++) {
+    const char *values[] = {"", "{", "NaN"};
+    for (size_t i = 0; i < 3; i++) {
         OK(fixture_publish(fx, "x", "{}"));
         fq_buf_clear(&fx->log);
         fixture_answer(fx, a, FQ_ANSWER_VALUE, values[i]);
@@ -284,6 +284,11 @@ test_engine_answers_garbage_with_an_error(void **state)
                 "\"line\":1,\"column\":16}],\"path\":[\"x\"],\"extensions\":{"
                 "\"code\":\"RESOLVER_ERROR\"}}]}\n");
     }
+    /* No garbage: a text that a client may have said. */
+    OK(fixture_publish(fx, "x", "{}"));
+    fq_buf_clear(&fx->log);
+    fixture_answer(fx, a, FQ_ANSWER_VALUE, "\"\\ud800\"");
+    fixture_assert_log(fx, "next a {\"data\":{\"x\":\"\\ud800\"}}\n");
     fixture_fini(fx);
 }
 

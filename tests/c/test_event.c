@@ -189,6 +189,28 @@ test_event_is_done_with_its_last_reference(void **state)
     assert_int_equal(n_done, 1);
 }
 
+static void
+test_event_that_is_kept_outlives_its_references(void **state)
+{
+    (void)state;
+    int n_done = 0;
+    fq_event *event;
+    assert_int_equal(event_make("c", "t", "{}", 0, &event, NULL), FQ_OK);
+    event->done_cb = count_done;
+    event->done_arg = &n_done;
+    fq_event_keep(event);
+    fq_event_keep(event);
+    fq_event_unref(event);
+    /* Whoever waits for it waits for no history. */
+    assert_int_equal(n_done, 1);
+    assert_ptr_equal(fq_event_ref(event), event);
+    fq_event_unkeep(event);
+    fq_event_unkeep(event);
+    assert_string_equal(event->channel->bytes, "c");
+    fq_event_unref(event);
+    assert_int_equal(n_done, 1);
+}
+
 int
 main(void)
 {
@@ -199,6 +221,7 @@ main(void)
         FQ_TEST(test_event_refuses_a_label),
         FQ_TEST(test_event_name_of_maximum_length_is_accepted),
         FQ_TEST(test_event_is_done_with_its_last_reference),
+        FQ_TEST(test_event_that_is_kept_outlives_its_references),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,7 +15,7 @@ body_event_fifo(void *arg)
     fq_event_fifo_init(&fifo);
     assert_null(fq_event_fifo_take(&fifo));
     for (size_t i = 0; i < N_EVENTS; i++)
-        events[i].n_refs = 1;
+        events[i] = (fq_event){.n_refs = 1};
     fq_status status = fq_event_fifo_reserve(&fifo);
     size_t n_in = 0, n_out = 0;
     if (status == FQ_OK)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "json/reader.h"
+#include "reactor/orders.h"
 #include "session_fixture.h"
 
 #define N_MANY 1500
@@ -161,6 +162,59 @@ test_management_disconnects(void **state)
 }
 
 /* More clients than a slice has; one goes by itself meanwhile. */
+/* Who is being authenticated is nobody yet. */
+static void
+test_management_disconnects_who_comes_meanwhile(void **state)
+{
+    (void)state;
+    world world;
+    client ann, bob, late, many;
+    fq_live_query query = {.user_id = FQ_STR("ann")};
+    fq_live_query other = {.user_id = FQ_STR("other")};
+    open_world(&world);
+    fq_call *calls[4];
+    client *clients[] = {&ann, &bob, &many, &late};
+    for (size_t i = 0; i < 4; i++) {
+        if (clients[i] == &late) {
+            fq_ticket *done = ticket();
+            assert_int_equal(
+                count(fq_service_disconnect(world.service, &query, 4999,
+                                            FQ_STR_LIT("Moved"), done),
+                      done),
+                0);
+        }
+        client_open(clients[i], &world);
+        client_send(clients[i], INIT);
+        calls[i] = client_expect_call(clients[i], FQ_CALL_INIT);
+        fq_security_context_args args = {.user_id = clients[i] == &bob
+                                                        ? FQ_STR_LIT("bob")
+                                                        : FQ_STR_LIT("ann")};
+        assert_int_equal(fq_security_context_new(&args, &calls[i]->context),
+                         FQ_OK);
+    }
+    answer(calls[0], FQ_ANSWER_VALUE, NULL);
+    client_expect_close(&ann, 4999, "Moved");
+    answer(calls[1], FQ_ANSWER_VALUE, NULL);
+    client_expect(&bob, ACK);
+    /* More than are remembered. */
+    for (size_t i = 0; i < FQ_ORDERS_MAX; i++) {
+        fq_ticket *done = ticket();
+        assert_int_equal(
+            count(fq_service_disconnect(world.service, &other, 4403,
+                                        FQ_STR_LIT("Forbidden"), done),
+                  done),
+            0);
+    }
+    answer(calls[2], FQ_ANSWER_VALUE, NULL);
+    client_expect_close(&many, 1012, "Connect again");
+    /* Asked after the order: the handler knew. */
+    answer(calls[3], FQ_ANSWER_VALUE, NULL);
+    client_expect(&late, ACK);
+    for (size_t i = 0; i < 4; i++)
+        client_close(clients[i]);
+    world_close(&world);
+}
+
 static void
 test_management_disconnects_many(void **state)
 {
@@ -173,9 +227,11 @@ test_management_disconnects_many(void **state)
         memset(&clients[i], 0, sizeof(client));
         if (i == 0)
             assert_int_equal(fq_mailbox_new(&clients[0].mailbox), FQ_OK);
-        assert_int_equal(fq_session_open(world.service, clients[0].mailbox,
-                                         &clients[i], &clients[i].port),
-                         FQ_OK);
+        assert_int_equal(
+            fq_session_open(world.service, &fq_graphql_transport_ws,
+                            clients[0].mailbox, &clients[i],
+                            world_visitor(&world), &clients[i].port),
+            FQ_OK);
     }
     fq_live_query query = {.user_id = FQ_STR_LIT("anonymous")};
     fq_ticket *done = ticket();
@@ -263,6 +319,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         FQ_TEST(test_management_lists_what_is_asked_for),
         FQ_TEST(test_management_disconnects),
+        FQ_TEST(test_management_disconnects_who_comes_meanwhile),
         FQ_TEST(test_management_disconnects_many),
         FQ_TEST(test_management_invalidates),
         FQ_TEST(test_management_knows_a_closed_service),

@@ -104,7 +104,7 @@ publish(fq_publisher *publisher, fq_ticket *ticket, fq_ticket *room)
                                   FQ_STR_LIT("{}"), 1, 0, &event, NULL),
                      FQ_OK);
     fq_status status = fq_publisher_publish(
-        publisher, event, FQ_PUBLISH_ACCEPTED, ticket, room, id);
+        publisher, event, FQ_PUBLISH_ACCEPTED, UINT64_MAX, ticket, room, id);
     assert_true((status == FQ_OK) == (id[0] != '\0'));
     if (status != FQ_OK)
         fq_event_unref(event);
@@ -116,7 +116,8 @@ open_door(fq_reactor **preactor, fq_publisher **ppublisher)
 {
     fq_bus *bus;
     assert_int_equal(fq_reactor_new(preactor), FQ_OK);
-    assert_int_equal(fq_bus_memory_new(&bus), FQ_OK);
+    assert_int_equal(fq_bus_memory_new(&fq_history_limits_default, &bus),
+                     FQ_OK);
     assert_int_equal(fq_publisher_new(*preactor, bus, ppublisher), FQ_OK);
 }
 
@@ -181,6 +182,67 @@ test_publisher_pushes_back_and_tells_of_room(void **state)
     fq_reactor_release(reactor);
 }
 
+/* As many of |n| events as there is room for; the others are let go of. */
+static fq_status
+publish_all(fq_publisher *publisher, size_t n, fq_ticket *ticket,
+            fq_ticket *room, size_t *pn_taken)
+{
+    fq_event *events[FQ_PUBLISHER_BATCH_MAX] = {NULL};
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(fq_event_new(FQ_STR_LIT("c"), FQ_STR_LIT("t"),
+                                      FQ_STR_LIT("{}"), 1, 0, &events[i],
+                                      NULL),
+                         FQ_OK);
+    fq_status status = fq_publisher_publish_all(
+        publisher, events, n, UINT64_MAX, ticket, room, pn_taken);
+    assert_true((status == FQ_OK) == (*pn_taken > 0));
+    for (size_t i = *pn_taken; i < n; i++)
+        fq_event_unref(events[i]);
+    return status;
+}
+
+static void
+test_publisher_takes_as_many_as_it_has_room_for(void **state)
+{
+    (void)state;
+    fq_reactor *reactor;
+    fq_publisher *publisher;
+    fq_ticket *done, *room;
+    size_t n_taken;
+    ear ear = {.n_heard = 0};
+    open_door(&reactor, &publisher);
+    on_reactor(reactor, listen_now, publisher, &ear);
+    on_reactor(reactor, hold_now, publisher, &ear);
+    for (int i = 2; i < FQ_PUBLISHER_EVENTS_MAX; i++)
+        assert_int_equal(publish(publisher, NULL, NULL), FQ_OK);
+    assert_int_equal(fq_ticket_new(NULL, NULL, &done), FQ_OK);
+    assert_int_equal(fq_ticket_new(NULL, NULL, &room), FQ_OK);
+    assert_int_equal(publish_all(publisher, 5, done, room, &n_taken), FQ_OK);
+    assert_int_equal(n_taken, 2);
+    assert_int_equal(publish_all(publisher, 3, done, room, &n_taken),
+                     FQ_ERR_FULL);
+    assert_int_equal(fq_ticket_wait(room, 0), FQ_ERR_TIMEOUT);
+    on_reactor(reactor, resume_now, publisher, &ear);
+    assert_int_equal(fq_ticket_wait(room, DEADLINE_NS), FQ_OK);
+    assert_int_equal(fq_ticket_wait(done, DEADLINE_NS), FQ_OK);
+    assert_int_equal(done->status, FQ_OK);
+    assert_int_equal(done->text->len, 1 + 2 * sizeof("16384"));
+    assert_memory_equal(done->text->bytes,
+                        "\0"
+                        "16383\0"
+                        "16384",
+                        done->text->len);
+    assert_int_equal(ear.n_heard, FQ_PUBLISHER_EVENTS_MAX);
+    fq_publisher_close(publisher);
+    assert_int_equal(publish_all(publisher, 1, done, NULL, &n_taken),
+                     FQ_ERR_CLOSED);
+    fq_ticket_unref(done);
+    fq_ticket_unref(room);
+    on_reactor(reactor, unlisten_now, publisher, &ear);
+    fq_publisher_unref(publisher);
+    fq_reactor_release(reactor);
+}
+
 static void
 test_publisher_refuses_after_close(void **state)
 {
@@ -219,6 +281,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         FQ_TEST(test_publisher_keeps_the_order_of_ids),
         FQ_TEST(test_publisher_pushes_back_and_tells_of_room),
+        FQ_TEST(test_publisher_takes_as_many_as_it_has_room_for),
         FQ_TEST(test_publisher_refuses_after_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 
+#include "protocol/graphql_ws.h"
 #include "reactor/feed.h"
 #include "session_fixture.h"
 
@@ -224,6 +225,25 @@ test_session_pauses_a_client_that_floods(void **state)
     world_close(&world);
 }
 
+/* With an interval that a test can wait for. */
+static void
+test_session_tells_that_it_is_alive(void **state)
+{
+    (void)state;
+    world world;
+    client client;
+    fq_limits limits = fq_limits_default;
+    limits.keep_alive_ns = FQ_NS_PER_MS;
+    world_open(&world, &limits);
+    client_open_as(&client, &world, &fq_graphql_ws);
+    client_send(&client, INIT);
+    client_expect(&client, ACK);
+    for (int i = 0; i < 4; i++)
+        client_expect(&client, "{\"type\":\"ka\"}");
+    client_close(&client);
+    world_close(&world);
+}
+
 static void
 test_session_closes_when_the_service_does(void **state)
 {
@@ -376,7 +396,8 @@ publish_many(void *arg)
                          1, 0, &event, NULL)
                 != FQ_OK
             || fq_publisher_publish(self->world->publisher, event,
-                                    FQ_PUBLISH_ACCEPTED, NULL, NULL, id)
+                                    FQ_PUBLISH_ACCEPTED, UINT64_MAX, NULL,
+                                    NULL, id)
                    != FQ_OK)
             abort();
     }
@@ -684,8 +705,8 @@ try_publish(world *self, const char *channel)
                      FQ_STR_LIT("{\"id\":1}"), 1, 0, &event, NULL)
         != FQ_OK)
         return;
-    if (fq_publisher_publish(self->publisher, event, FQ_PUBLISH_ACCEPTED, NULL,
-                             NULL, id)
+    if (fq_publisher_publish(self->publisher, event, FQ_PUBLISH_ACCEPTED,
+                             UINT64_MAX, NULL, NULL, id)
         != FQ_OK)
         fq_event_unref(event);
 }
@@ -761,6 +782,7 @@ main(void)
         FQ_TEST(test_session_asks_the_resolver_one_event_at_a_time),
         FQ_TEST(test_session_pulls_a_source_until_it_ends),
         FQ_TEST(test_session_pauses_a_client_that_floods),
+        FQ_TEST(test_session_tells_that_it_is_alive),
         FQ_TEST(test_session_closes_when_the_service_does),
         FQ_TEST(test_feed_has_the_message_after_publish),
         FQ_TEST(test_feed_drops_the_oldest_and_tells),

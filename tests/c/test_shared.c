@@ -85,6 +85,38 @@ test_shared_calls_once_in_order(void **state)
     fixture_fini(fx);
 }
 
+static void
+test_shared_tells_of_a_gap_behind_what_waits(void **state)
+{
+    (void)state;
+    fixture *fx = fixture_start();
+    fq_sub *subs[] = {subscribe(fx, "a"), subscribe(fx, "b")};
+    publish(fx, "{\"id\":1}");
+    publish(fx, "{\"id\":2}");
+    fq_rcbuf *payload;
+    assert_int_equal(fq_rcbuf_new(FQ_STR_LIT("{\"gap\":1"), &payload), FQ_OK);
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < 2; i++)
+            fq_engine_tell_gap(fx->engine, subs[i], payload);
+    }
+    publish(fx, "{\"id\":3}");
+    fq_engine_check(fx->engine);
+    fixture_answer_shared(fx, 1, FQ_ANSWER_VALUE, "{\"id\":10}");
+    fixture_assert_log(fx, "shared 1 1\n" NEXT("a", 10)
+                               NEXT("b", 10) "shared 1 2\n");
+    fixture_answer_shared(fx, 1, FQ_ANSWER_VALUE, "{\"id\":20}");
+    fixture_assert_log(
+        fx,
+        NEXT("a", 20) NEXT(
+            "b", 20) "next a {\"gap\":1}\nnext b {\"gap\":1}\nshared 1 3\n");
+    fixture_answer_shared(fx, 1, FQ_ANSWER_VALUE, "{\"id\":30}");
+    fixture_assert_log(fx, NEXT("a", 30) NEXT("b", 30));
+    fq_engine_tell_gap(fx->engine, subs[0], payload);
+    fixture_assert_log(fx, "next a {\"gap\":1}\n");
+    fq_rcbuf_unref(payload);
+    fixture_fini(fx);
+}
+
 static fq_security_context *
 context_of(const char *user, const char *tenant, const char *role)
 {
@@ -375,6 +407,7 @@ main(void)
         FQ_TEST(test_shared_line_is_bounded),
         FQ_TEST(test_shared_is_not_without_a_route),
         FQ_TEST(test_shared_survives_without_memory),
+        FQ_TEST(test_shared_tells_of_a_gap_behind_what_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
