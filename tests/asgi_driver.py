@@ -25,13 +25,14 @@ DEADLINE = 10.0
 SUBPROTOCOL = "graphql-transport-ws"
 
 #: What a connection leaves behind when it leaves something behind.
-OURS = (_core.WebSocket, _core.LoopMailbox, _core.Waker)
+OURS = (_core.WebSocket, _core.HttpStream, _core.LoopMailbox, _core.Waker)
 
 
 def new_service(**limits: Any) -> _core.Service:
-    """A service on a bus of its own; `limits` replace the defaults."""
+    """A service on a bus of its own with a short history, so that what is left
+    behind can be counted; `limits` replace the defaults."""
     return _core.Service(
-        bus=_core.EventBus("memory"),
+        bus=_core.EventBus("memory", {"history_events": 8}),
         limits={**_core.Service.default_limits(), **limits},
         resolver_timeout=30.0,
         publish_timeout=5.0,
@@ -145,6 +146,148 @@ class Connection:
     def disconnect(self, code: int = 1000) -> None:
         """The client leaves."""
         self.incoming.put_nowait({"type": "websocket.disconnect", "code": code})
+
+    async def ended(self) -> Any:
+        """What the application returned."""
+        return await asyncio.wait_for(asyncio.shield(self.task), DEADLINE)
+
+    async def left(self) -> None:
+        """Leave, and wait for the end."""
+        self.disconnect()
+        assert await self.ended() is None
+
+
+class Request:
+    """One http request as an ASGI server serves it.
+
+    `body` is sent in one piece, if it is a str, bytes or JSON; None leaves it
+    to `write`.
+    """
+
+    def __init__(
+        self,
+        app: Callable[..., Awaitable[Any]],
+        body: Any = None,
+        *,
+        method: str = "POST",
+        path: str = "/",
+        query: str = "",
+        accept: str | None = None,
+        headers: dict[str, str] | None = None,
+        send: Callable[[Any], Any] | None = None,
+        receive: Callable[[Any], Any] | None = None,
+    ) -> None:
+        self.incoming: asyncio.Queue[Message] = asyncio.Queue()
+        self.outgoing: asyncio.Queue[Message] = asyncio.Queue()
+        #: Cleared: send() waits, as for a client that does not read.
+        self.writable = asyncio.Event()
+        self.writable.set()
+        given = {"content-type": "application/json"} if method == "POST" else {}
+        if accept is not None:
+            given["accept"] = accept
+        given |= headers or {}
+        self.scope: dict[str, Any] = {
+            "type": "http",
+            "method": method,
+            "path": path,
+            "root_path": "",
+            "query_string": query.encode(),
+            "headers": [
+                (name.encode(), value.encode("latin-1"))
+                for name, value in given.items()
+                if value != ""
+            ],
+        }
+        #: Of the response: its status, its headers, and what is not read yet.
+        self.status = 0
+        self.headers: dict[str, str] = {}
+        self._text = ""
+        self.is_whole = False
+        #: Of the events read, what EventSource would send when it reconnects.
+        self.last_event_id: str | None = None
+        if body is not None or method != "POST":
+            self.write(b"" if body is None else body)
+        self.task: asyncio.Task[Any] = asyncio.ensure_future(
+            app(
+                self.scope,
+                receive(self._receive) if receive else self._receive,
+                send(self._send) if send else self._send,
+            )
+        )
+
+    async def _receive(self) -> Message:
+        return await self.incoming.get()
+
+    async def _send(self, message: Message) -> None:
+        await self.writable.wait()
+        self.outgoing.put_nowait(message)
+
+    def write(self, body: Any, more: bool = False) -> None:
+        """The client sends `body`, or a piece of it."""
+        if isinstance(body, str):
+            body = body.encode()
+        elif not isinstance(body, bytes):
+            body = json.dumps(body).encode()
+        self.incoming.put_nowait({"type": "http.request", "body": body, "more_body": more})
+
+    def disconnect(self) -> None:
+        self.incoming.put_nowait({"type": "http.disconnect"})
+
+    async def next(self) -> Message:
+        """The next ASGI message the application sends."""
+        return await asyncio.wait_for(self.outgoing.get(), DEADLINE)
+
+    async def started(self) -> Request:
+        """After the head of the response."""
+        message = await self.next()
+        assert message["type"] == "http.response.start", message
+        self.status = message["status"]
+        self.headers = {name.decode(): value.decode() for name, value in message["headers"]}
+        return self
+
+    async def chunk(self) -> str:
+        """The next piece of content."""
+        message = await self.next()
+        assert message["type"] == "http.response.body", message
+        assert not self.is_whole
+        self.is_whole = not message.get("more_body", False)
+        content: bytes = message.get("body", b"")
+        return content.decode()
+
+    async def read_until(self, end: str) -> str:
+        """Content up to and with `end`."""
+        while end not in self._text:
+            assert not self.is_whole, f"the end has come: {self._text!r}"
+            self._text += await self.chunk()
+        found, _, self._text = self._text.partition(end)
+        return found + end
+
+    async def rest(self) -> str:
+        """Content to its end, and the end of the application."""
+        while not self.is_whole:
+            self._text += await self.chunk()
+        await self.ended()
+        text, self._text = self._text, ""
+        return text
+
+    async def answer(self) -> tuple[int, Any]:
+        """Status and JSON of an answer in one piece."""
+        await self.started()
+        text = await self.rest()
+        assert int(self.headers["content-length"]) == len(text.encode())
+        return self.status, json.loads(text)
+
+    async def event(self) -> tuple[str, Any]:
+        """The next event of a stream, its name and what its data is."""
+        lines = (await self.read_until("\n\n")).split("\n")
+        if lines[0].startswith(":"):
+            return await self.event()
+        for line in [line for line in lines if line.startswith("id:")]:
+            self.last_event_id = line[3:].strip()
+            lines.remove(line)
+        name, data = lines[0], lines[1]
+        assert (name[:7], data[:6]) == ("event: ", "data: ")
+        return name[7:], json.loads(data[6:]) if len(data) > 6 else None
 
     async def ended(self) -> Any:
         """What the application returned."""

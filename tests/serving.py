@@ -108,8 +108,59 @@ def serving(
         server.kill()
 
 
+class Workers(Server):
+    """uvicorn with two workers, below a process that replaces those that end."""
+
+    def __init__(self, app: str, folder: pathlib.Path, environ: dict[str, str]) -> None:
+        # A busy machine is no reason to take a worker for dead.
+        patience = ("--timeout-worker-healthcheck", "60")
+        super().__init__(app, folder, "--workers", "2", *patience, environ=environ)
+
+    def count(self, text: str) -> int:
+        """How often the log says `text`."""
+        return self.log.count(text)
+
+    def workers(self) -> list[int]:
+        """Process ids of those that run now, oldest first."""
+        started = re.findall(r"Started server process \[(\d+)\]", self.log)
+        return [pid for pid in map(int, started) if self._runs(pid)]
+
+    def _runs(self, pid: int) -> bool:
+        status = pathlib.Path(f"/proc/{pid}/stat")
+        try:
+            state, parent = status.read_text().rpartition(")")[2].split()[:2]
+        except OSError:
+            return False
+        # An orphan is the child of somebody else, and still ours.
+        return state != "Z" and (int(parent) == self.process.pid or self.process.poll() is not None)
+
+    def kill(self) -> None:
+        """End it with its workers, which would outlive a parent that is killed."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(DEADLINE)
+        left = self.workers()
+        super().kill()
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def working(app: str, folder: pathlib.Path, environ: dict[str, str]) -> Iterator[Workers]:
+    """A server with two workers that both serve."""
+    server = Workers(app, folder, environ)
+    try:
+        until(lambda: server.count("Application startup complete") >= 2, "workers have started")
+        yield server
+    finally:
+        server.kill()
+
+
 class Client:
-    """The npm graphql-ws client; see tests/clients/subscribe.mjs."""
+    """A client of npm, graphql-ws unless `client=` says otherwise; see
+    tests/clients/subscribe.mjs."""
 
     def __init__(self, url: str, query: str | None = None, **options: Any) -> None:
         options = {"url": url, "timeout": DEADLINE} | options

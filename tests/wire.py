@@ -56,7 +56,9 @@ class Wire:
 
     async def _send(self, message: Any) -> None:
         text = message.get("text")
-        if text == PONG:
+        if text == PING:  # it has said nothing for a while
+            self.write(PONG)
+        elif text == PONG:
             self.n_pongs += 1
             self._news.set()
         elif text is not None:

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Drives the real graphql-ws client for tests in other languages: options as JSON in the
-// first argument, commands as lines on stdin, events as lines of JSON on stdout.
+// Drives a real client for tests in other languages: options as JSON in the first argument,
+// commands as lines on stdin, events as lines of JSON on stdout.
 //
 //     node subscribe.mjs '{"url": "ws://127.0.0.1:8000/", "query": "subscription { tick }", "count": 3}'
 //
 // Options (only url is required):
+//   client             graphql_ws, or another file of this folder that exports connect()
 //   query, variables, operationName, extensions, count
 //                      one operation, started at once under the key "1"; after `count`
 //                      next messages it is disposed
@@ -16,7 +17,7 @@
 //                      also while nobody listens, unlike the client's own default
 //   ws                 options of the WebSocket: {headers, origin, perMessageDeflate, ...}
 //   stay               true: do not end when all operations have ended, wait for `close`
-//   verbose            true: print connecting, opened, ping and pong as well
+//   verbose            true: print connecting, opened, ping, pong and ka as well
 //   timeout            seconds until it gives up with exit code 3, 30
 //
 // Commands:
@@ -33,13 +34,11 @@
 //   {"type": "error", "key", "message"}          anything else
 //   {"type": "complete", "key"}                  from the server, or after dispose
 //   {"type": "closed", "code", "reason"}
+//   {"type": "refused", "error"}                 connection_error came (legacy)
 //   {"type": "fatal", ...}                       as error, for a client that is not lazy
 //
 // Exit code 0 when everything has ended, 2 for wrong use, 3 for the timeout.
 import { createInterface } from 'node:readline';
-
-import { createClient } from 'graphql-ws';
-import WebSocket from 'ws';
 
 const options = readOptions();
 const disposers = new Map(); // key -> what ends the operation
@@ -57,15 +56,15 @@ function readOptions() {
   }
 }
 
-function print(type, members) {
+function tell(type, members) {
   console.log(JSON.stringify({ type, ...members }));
 }
 
-function printIfVerbose(type, members) {
-  if (options.verbose) print(type, members);
+function tellIfVerbose(type, members) {
+  if (options.verbose) tell(type, members);
 }
 
-// What graphql-ws throws or hands to a sink is one of three kinds.
+// What clients throw or hand to a sink is one of three kinds.
 function describe(error) {
   if (Array.isArray(error)) return { errors: error };
   if (error && 'code' in error && 'reason' in error) {
@@ -82,30 +81,33 @@ function exitIfDone() {
 function subscribe({ key = '1', count = Infinity, ...rest }) {
   const { query, variables, operationName, extensions } = rest;
   let received = 0;
+  let hasEnded = false;
   function end(type, members) {
+    if (hasEnded) return;
+    hasEnded = true;
     disposers.delete(key);
-    print(type, { key, ...members });
+    tell(type, { key, ...members });
     exitIfDone();
   }
   const dispose = client.subscribe(
     { query, variables, operationName, extensions },
     {
       next(payload) {
-        print('next', { key, payload });
+        tell('next', { key, payload });
         if (++received === count) dispose();
       },
       error: (error) => end('error', describe(error)),
       complete: () => end('complete'),
     },
   );
-  disposers.set(key, dispose);
+  if (!hasEnded) disposers.set(key, dispose);
 }
 
 function close() {
   isEager = false;
   options.stay = false;
   for (const dispose of disposers.values()) dispose();
-  client.dispose();
+  client.close();
   exitIfDone();
 }
 
@@ -126,41 +128,24 @@ function runCommand(line) {
   }
 }
 
-class WebSocketWithOptions extends WebSocket {
-  constructor(url, protocols) {
-    super(url, protocols, options.ws);
-  }
-}
-
-const client = createClient({
-  url: options.url,
-  webSocketImpl: WebSocketWithOptions,
-  connectionParams: options.connectionParams,
-  lazy: options.lazy ?? true,
-  keepAlive: options.keepAlive ?? 0,
-  retryAttempts: options.retryAttempts ?? 0,
-  shouldRetry: () => true,
-  retryWait: () => new Promise((resolve) => setTimeout(resolve, options.retryWait ?? 100)),
-  onNonLazyError(error) {
-    isEager = false;
-    print('fatal', describe(error));
-    exitIfDone();
+const { connect } = await import(`./${options.client ?? 'graphql_ws'}.mjs`);
+const client = connect(options, {
+  tell,
+  tellIfVerbose,
+  opened() {
+    isConnected = true;
+    tellIfVerbose('opened');
   },
-  on: {
-    connecting: (retry) => printIfVerbose('connecting', { retry }),
-    opened() {
-      isConnected = true;
-      printIfVerbose('opened');
-    },
-    connected: (_socket, payload, retry) => print('connected', { payload, retry }),
-    ping: (received, payload) => printIfVerbose('ping', { received, payload }),
-    pong: (received, payload) => printIfVerbose('pong', { received, payload }),
-    closed({ code, reason }) {
-      isConnected = false;
-      print('closed', { code, reason });
-      // The operations hear of it after this.
-      setImmediate(exitIfDone);
-    },
+  closed({ code, reason }) {
+    isConnected = false;
+    tell('closed', { code, reason });
+    // The operations hear of it after this.
+    setImmediate(exitIfDone);
+  },
+  fatal(error) {
+    isEager = false;
+    tell('fatal', describe(error));
+    exitIfDone();
   },
 });
 

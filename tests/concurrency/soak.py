@@ -19,8 +19,10 @@ from typing import Any
 
 from wire import Wire
 
-from fraiseql_asgi import Limits, SubscriptionExecutor, SubscriptionManager, _core
+from fraiseql_asgi import EventBusConfig, Limits, SubscriptionExecutor, SubscriptionManager, _core
 
+#: What is kept for clients that come back is no growth to look for.
+NO_HISTORY = EventBusConfig.memory(history_events=0)
 #: Subscriptions started together on one connection.
 BATCH = 100
 #: The part that runs before the first measurement: free lists, caches and the
@@ -37,7 +39,7 @@ class Counts:
 
 def new_manager() -> SubscriptionManager:
     # A client that asks as fast as it can is what is wanted here.
-    manager = SubscriptionManager(limits=Limits(messages_per_second=0))
+    manager = SubscriptionManager(NO_HISTORY, limits=Limits(messages_per_second=0))
     manager.subscription("tick")
 
     @manager.subscription

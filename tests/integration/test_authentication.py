@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import pathlib
+import time
 
+import jwt
 import pytest
 from serving import client, serving
 
@@ -99,3 +101,21 @@ def told(event: dict[str, object]) -> object:
     if "code" in event:
         return (event["code"], event["reason"])
     return event.get("payload")
+
+
+def test_the_default_app_takes_tokens(tmp_path: pathlib.Path) -> None:
+    secret = "of the environment: 32 bytes, or more"
+    environ = {"FRAISEQL_ASGI_JWT_SECRET": secret}
+    soon = int(time.time()) + 60
+    with serving("fraiseql_asgi:app", tmp_path, environ=environ) as server:
+        for key, kind in ((secret, "connected"), ("x" * 32, "closed")):
+            token = jwt.encode({"sub": "ann", "exp": soon}, key, "HS256")
+            with client(
+                f"ws://{server.address()}/",
+                query="subscription { tick }",
+                connectionParams={"authorization": f"Bearer {token}"},
+                retryAttempts=0,
+            ) as npm:
+                assert npm.event()["type"] == kind
+        server.stop()
+        assert "nothing is configured" not in server.log

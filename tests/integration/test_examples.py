@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from buses import BusKind
 
 ROOT = pathlib.Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
@@ -25,13 +27,13 @@ DEADLINE = 20.0
 
 
 @contextlib.contextmanager
-def serving(app: str, folder: pathlib.Path) -> Iterator[str]:
+def serving(app: str, folder: pathlib.Path, **environ: str) -> Iterator[str]:
     """Runs uvicorn on a port of the kernel's choice; gives `host:port`."""
     server = subprocess.Popen(
         [sys.executable, "-m", "uvicorn", "--app-dir", str(folder), app, "--port", "0"],
         stderr=subprocess.PIPE,
         text=True,
-        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        env=os.environ | {"PYTHONUNBUFFERED": "1"} | environ,
     )
     assert server.stderr is not None
     log = ""
@@ -147,6 +149,29 @@ def test_secured_app_shows_each_what_it_may_see() -> None:
     assert all(order["id"] == "42" and order["total"] >= 12 for order in seen)
 
 
+def test_instances_share_what_one_program_publishes(redis_kind: BusKind) -> None:
+    environ = {"FRAISEQL_ASGI_BUS": redis_kind.new().url}
+    query = "subscription { price { symbol value } }"
+    with contextlib.ExitStack() as stack:
+        clients = []
+        for _ in range(2):
+            address = stack.enter_context(serving("instances:manager", EXAMPLES, **environ))
+            clients.append(stack.enter_context(watching(f"ws://{address}/", query)))
+        publisher = subprocess.Popen(
+            [sys.executable, str(EXAMPLES / "instances.py")],
+            stdout=subprocess.DEVNULL,
+            env=os.environ | environ,
+        )
+        try:
+            prices = [first_line_while(each, lambda: None)["data"]["price"] for each in clients]
+        finally:
+            publisher.send_signal(signal.SIGINT)
+            assert publisher.wait(DEADLINE) == 0
+    for price in prices:
+        assert price == {"symbol": "FQ", "value": price["value"]}
+        assert 100 <= price["value"] < 107
+
+
 def test_watch_reports_an_error_and_fails() -> None:
     with serving("fastapi_app:app", EXAMPLES) as address:
         with watching(f"ws://{address}/graphql", "subscription {") as client:
@@ -172,6 +197,24 @@ def test_the_readme_can_be_followed_to_the_letter(tmp_path: pathlib.Path) -> Non
         with watching(url.replace("127.0.0.1:8000", address), query) as client:
             got = first_line_while(client, lambda: post(f"http://{address}{path}", None))
     assert got == json.loads(expected)
+
+
+def test_the_commands_of_the_http_page_answer_as_it_says(tmp_path: pathlib.Path) -> None:
+    page = ROOT / "docs" / "guide" / "http.md"
+    text = page.read_text()
+    (tmp_path / "main.py").write_text("\n".join(python_blocks(page)))
+    answers: list[str] = []
+    with serving("main:manager", tmp_path) as address:
+        for command in re.findall(r"^ {4}(curl .*)", text, flags=re.MULTILINE):
+            arguments = [each.replace("127.0.0.1:8000", address) for each in shlex.split(command)]
+            answers.append(
+                subprocess.check_output([*arguments, "-sS"], text=True, timeout=DEADLINE)
+            )
+    assert len(answers) == 3
+    for answer in answers:
+        # A comment that is only there for browsers is not on the page.
+        shown = answer.removeprefix(":\n\n").rstrip()
+        assert shown in re.sub(r"^ {4}", "", text, flags=re.MULTILINE), shown
 
 
 async def test_the_guide_runs_from_top_to_bottom() -> None:

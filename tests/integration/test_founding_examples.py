@@ -122,6 +122,12 @@ def test_bus_configurations() -> None:
     bus = EventBusConfig.memory().create_bus()
     assert bus.bus_type == "memory"
     bus.close()
+    assert EventBusConfig.redis("redis://localhost:6379", "my-group").bus_type == "redis"
+    assert EventBusConfig.postgresql("postgresql://localhost/db").bus_type == "postgresql"
+    with pytest.raises(ValueError, match="URL must start with redis:// or rediss://"):
+        EventBusConfig.redis("http://localhost:6379", "my-group")
+    with pytest.raises(ValueError, match="Connection string cannot be empty"):
+        EventBusConfig.postgresql("")
     with pytest.raises(ConfigError):
         EventBusConfig.from_url("invalid://bus")
 

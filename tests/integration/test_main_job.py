@@ -4,20 +4,12 @@ client and a browser, in order, none lost."""
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
 import pathlib
-import shutil
-import subprocess
-import tempfile
-import urllib.request
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
-from serving import DEADLINE, ROOT, client, payloads, serving, until
-from websockets.sync.client import connect
+from browser import Browser, browsers
+from serving import ROOT, client, payloads, serving, until
 
 N_EVENTS = 2000
 
@@ -123,81 +115,9 @@ def test_a_wrong_setting_ends_the_server_with_one_line(tmp_path: pathlib.Path) -
 # -- the page of `make run` ---------------------------------------------------
 
 
-class Browser:
-    """Chromium without a window, over its debugging protocol."""
-
-    def __init__(self, binary: str, folder: str) -> None:
-        self.process = subprocess.Popen(
-            [
-                binary,
-                "--headless",
-                "--no-sandbox",
-                "--disable-gpu",
-                "--disable-quic",
-                "--disable-dev-shm-usage",
-                "--no-first-run",
-                "--disable-background-networking",
-                "--disable-component-update",
-                "--disable-sync",
-                f"--user-data-dir={folder}",
-                "--remote-debugging-port=0",
-                "about:blank",
-            ],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env=os.environ | {"DBUS_SESSION_BUS_ADDRESS": "disabled:"},
-        )
-        port_file = pathlib.Path(folder) / "DevToolsActivePort"
-        until(lambda: port_file.exists() and port_file.read_text().count("\n"), "chromium")
-        self.port = port_file.read_text().splitlines()[0]
-
-    @contextlib.contextmanager
-    def open(self, url: str) -> Iterator[Page]:
-        new = f"http://127.0.0.1:{self.port}/json/new?{url}"
-        with urllib.request.urlopen(
-            urllib.request.Request(new, method="PUT"), timeout=DEADLINE
-        ) as response:
-            target = json.load(response)["webSocketDebuggerUrl"]
-        with connect(target) as socket:
-            yield Page(socket)
-
-    def close(self) -> None:
-        self.process.terminate()
-        self.process.wait(DEADLINE)
-
-
-class Page:
-    def __init__(self, socket: Any) -> None:
-        self.socket = socket
-        self.n_calls = 0
-
-    def evaluate(self, expression: str) -> Any:
-        """The value of a JavaScript expression in the page."""
-        self.n_calls += 1
-        call = {
-            "id": self.n_calls,
-            "method": "Runtime.evaluate",
-            "params": {"expression": expression, "returnByValue": True},
-        }
-        self.socket.send(json.dumps(call))
-        while True:
-            answer = json.loads(self.socket.recv(DEADLINE))
-            if answer.get("id") == self.n_calls:
-                return answer["result"]["result"].get("value")
-
-
 @pytest.fixture
 def browser() -> Iterator[Browser]:
-    names = ("chromium", "chromium-browser", "google-chrome")
-    binary = next(filter(None, map(shutil.which, names)), None)
-    if binary is None:
-        pytest.skip("there is no chromium")
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        made = Browser(binary, folder)
-        try:
-            yield made
-        finally:
-            made.close()
+    yield from browsers()
 
 
 @pytest.mark.timeout(120)

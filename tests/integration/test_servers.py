@@ -5,22 +5,17 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import pathlib
-import queue
 import signal
 import socket
 import struct
-import subprocess
-import sys
-import threading
 import time
-import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from serving import DEADLINE, Server, until
+from hosts import DAPHNE, GRANIAN, HYPERCORN, UVICORN, Host, name_of
+from serving import DEADLINE, until
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
@@ -66,79 +61,6 @@ async def app(scope, receive, send):
 """
 
 
-class Host(Server):
-    """A server that is told its port, and found by connecting."""
-
-    def __init__(self, folder: pathlib.Path, *command: str) -> None:
-        with socket.socket() as chosen:
-            chosen.bind(("127.0.0.1", 0))
-            port = chosen.getsockname()[1]
-        self.process = subprocess.Popen(
-            [each.format(port=port) for each in (sys.executable, "-m", *command)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            cwd=folder,
-            start_new_session=True,  # some servers have children
-            env=os.environ
-            | {
-                "PYTHONUNBUFFERED": "1",
-                "PYTHONPATH": os.pathsep.join([str(folder), *filter(None, sys.path)]),
-            },
-        )
-        self.lines: list[str] = []
-        self._address: queue.Queue[str | None] = queue.Queue()
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-        self.host = f"127.0.0.1:{port}"
-
-    def address(self) -> str:
-        def listens() -> bool:
-            assert self.process.poll() is None, f"the server did not start:\n{self.log}"
-            try:
-                self.get("/state")
-            except OSError:
-                return False
-            return True
-
-        until(listens, "the server listens")
-        return self.host
-
-    def kill(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        super().kill()
-
-    def get(self, path: str) -> Any:
-        with urllib.request.urlopen(f"http://{self.host}{path}", timeout=DEADLINE) as answer:
-            return json.load(answer)
-
-    def state(self) -> dict[str, int]:
-        return self.get("/state")
-
-
-UVICORN = [
-    ("uvicorn", "--port", "{port}", "--loop", loop, "--ws", ws, "app:app")
-    for ws in ("websockets-sansio", "wsproto", "websockets")
-    for loop in ("asyncio", "uvloop")
-]
-HYPERCORN = [
-    ("hypercorn", "--bind", "127.0.0.1:{port}", "--worker-class", kind, "app:app")
-    for kind in ("asyncio", "uvloop")
-]
-GRANIAN = [
-    ("granian", "--interface", "asgi", "--port", "{port}", "--loop", loop, "app:app")
-    for loop in ("asyncio", "uvloop")
-]
-DAPHNE = [("daphne", "-p", "{port}", "app:app")]
-
-
-def name_of(command: tuple[str, ...]) -> str:
-    kinds = ("websockets-sansio", "wsproto", "websockets", "asyncio", "uvloop")
-    return "-".join([command[0], *(each for each in command if each in kinds)])
-
-
 @pytest.fixture(scope="module", params=UVICORN + HYPERCORN + GRANIAN + DAPHNE, ids=name_of)
 def host(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Iterator[Host]:
     command = request.param
@@ -170,7 +92,11 @@ class Client:
         self.websocket.send(json.dumps(message))
 
     def read(self) -> Any:
-        return json.loads(self.websocket.recv(timeout=DEADLINE))
+        while True:
+            message = json.loads(self.websocket.recv(timeout=DEADLINE))
+            if message != {"type": "ping"}:
+                return message
+            self.write({"type": "pong"})
 
     def subscribe(self) -> Client:
         self.write({"type": "connection_init"})
@@ -216,7 +142,26 @@ def test_the_subprotocol_is_negotiated(host: Host) -> None:
         assert client.websocket.subprotocol == SUBPROTOCOL
 
 
-@pytest.mark.parametrize("offered", [None, [Subprotocol("graphql-ws")]])
+def test_the_older_protocol_is_spoken(host: Host) -> None:
+    older = Subprotocol("graphql-ws")
+    with clients(host, 1, subprotocols=[older, SUBPROTOCOL]) as [client]:
+        assert client.websocket.subprotocol == SUBPROTOCOL
+    with clients(host, 1, subprotocols=[older]) as [client]:
+        assert client.websocket.subprotocol == older
+        payload = {"query": "subscription { tick { n text } }"}
+        client.write({"type": "start", "id": "1", "payload": payload})
+        client.write({"type": "connection_init"})
+        client.write({"type": "stop", "id": "2"})
+        assert [client.read()["type"] for _ in range(2)] == ["connection_ack", "ka"]
+        host.get("/publish?20")
+        assert client.ticks(20) == list(range(20))
+        client.write({"type": "stop", "id": "1"})
+        assert client.read() == {"type": "complete", "id": "1"}
+        client.write({"type": "connection_terminate"})
+        assert client.close_code()[0] == 1000
+
+
+@pytest.mark.parametrize("offered", [None, [Subprotocol("graphql")]])
 def test_another_subprotocol_is_closed_4406(host: Host, offered: Any) -> None:
     with clients(host, 1, subprotocols=offered) as [client]:
         code, reason = client.close_code()

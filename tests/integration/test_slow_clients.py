@@ -21,7 +21,7 @@ APP = """
 import asyncio, json
 from fraiseql_asgi import Limits, SubscriptionManager
 
-manager = SubscriptionManager("memory://", limits=Limits(queue_max_items=40))
+manager = SubscriptionManager("memory://", limits=Limits(queue_max_items=40, keep_alive=0))
 manager.subscription("strict", channel="tick")
 manager.subscription("oldest", channel="tick", overflow="drop_oldest")
 manager.subscription("newest", channel="tick", overflow="drop_newest")
@@ -82,7 +82,7 @@ class Client:
             payload = self.file.read(length)
             if opcode & 15 == 8:
                 return struct.unpack(">H", payload[:2])[0]
-            if opcode & 15 == 1:
+            if opcode & 15 == 1 and payload != b'{"type":"ping"}':
                 return json.loads(payload)
 
     def subscribe(self, field: str) -> None:

@@ -175,7 +175,7 @@ def test_what_is_no_message_closes_4400(url: str, message: Any) -> None:
 
 
 def test_faults_of_the_handshake(url: str) -> None:
-    for protocol in (None, "graphql-ws", "GRAPHQL-TRANSPORT-WS"):
+    for protocol in (None, "graphql", "GRAPHQL-TRANSPORT-WS", "Graphql-WS"):
         with raw(url, protocol) as connection:
             assert closed(connection) == (4406, "Subprotocol not acceptable")
     with raw(url) as connection:

@@ -17,11 +17,14 @@ DEADLINE = 60
 
 #: For every script: connections without a server, and what is left to count.
 PRELUDE = f"""
-import asyncio, gc, json, os, signal, sys, threading, time
+import asyncio, gc, json, logging, os, signal, sys, threading, time
 sys.path.insert(0, {str(TESTS)!r})
 from asgi_driver import Connection, n_descriptors, until
 import fraiseql_asgi
 from fraiseql_asgi import ClosedError, EventBusConfig, SubscriptionExecutor, SubscriptionManager
+
+# In development mode asyncio tells of slow steps, which is about the machine.
+logging.getLogger("asyncio").addFilter(lambda record: "took %.3f seconds" not in str(record.msg))
 
 def n_threads():
     return len(os.listdir("/proc/self/task"))

@@ -12,7 +12,7 @@ import textwrap
 import pytest
 
 from fraiseql_asgi import ConfigError, EventBusConfig, Limits
-from fraiseql_asgi.default_app import read_settings
+from fraiseql_asgi.default_app import check_anonymous, read_settings
 
 
 def test_nothing_set_is_the_default() -> None:
@@ -42,16 +42,72 @@ def test_everything_can_be_set() -> None:
     ("name", "value", "told"),
     [
         ("BUSS", "x", "unknown variable FRAISEQL_ASGI_BUSS; there are FRAISEQL_ASGI_BUS, "),
-        ("BUS", "redis://h", "redis://h"),
+        ("BUS", "kafka://h", "cannot use the event bus 'kafka://h'"),
         ("SCHEMA", "/none.graphql", "'/none.graphql' does not exist"),
+        (
+            *("LISTEN_CONNECTION_STRING", "host=primary"),
+            "FRAISEQL_ASGI_LISTEN_CONNECTION_STRING is for PostgreSQL",
+        ),
         ("QUEUE_MAX_ITEMS", "many", "FRAISEQL_ASGI_QUEUE_MAX_ITEMS must be a whole number"),
         ("QUEUE_MAX_ITEMS", "0", "queue_max_items must be from 1"),
         ("INIT_TIMEOUT", "soon", "FRAISEQL_ASGI_INIT_TIMEOUT must be a number"),
+        ("SHUTDOWN_TIMEOUT", "soon", "FRAISEQL_ASGI_SHUTDOWN_TIMEOUT must be a number"),
+        ("SHUTDOWN_TIMEOUT", "-1", "FRAISEQL_ASGI_SHUTDOWN_TIMEOUT must be above 0"),
+        ("ALLOW_ANONYMOUS", "maybe", "FRAISEQL_ASGI_ALLOW_ANONYMOUS must be 1 or 0, not 'maybe'"),
+        ("JWT_SECRET", "short", "FRAISEQL_ASGI_JWT_…: secret has 5 bytes"),
+        ("JWT_JWKS", "/none.json", "jwks '/none.json': cannot read it"),
+        ("JWT_ISSUER", "a", "FRAISEQL_ASGI_JWT_ISSUER needs FRAISEQL_ASGI_JWT_SECRET or "),
     ],
 )
 def test_a_wrong_variable_is_named(name: str, value: str, told: str) -> None:
     with pytest.raises(ConfigError, match=told.replace("/", "/")):
         read_settings({f"FRAISEQL_ASGI_{name}": value})
+
+
+def test_tokens_are_checked_by_the_environments_settings() -> None:
+    jwt = pytest.importorskip("jwt")
+    secret = "s" * 64
+    settings = read_settings(
+        {
+            "FRAISEQL_ASGI_JWT_SECRET": secret,
+            "FRAISEQL_ASGI_JWT_ALGORITHMS": "HS384, HS512",
+            "FRAISEQL_ASGI_JWT_ISSUER": "a,b",
+            "FRAISEQL_ASGI_JWT_AUDIENCE": "c",
+        }
+    )
+    assert settings.authentication is not None
+    asked = settings.authentication.handler.function
+    claims = {"sub": "ann", "iss": "b", "aud": "c", "exp": 2**32}
+    assert asked({"authorization": jwt.encode(claims, secret, "HS512")}).user_id == "ann"
+    assert asked({"authorization": jwt.encode(claims, secret, "HS256")}) is None
+    assert asked({"authorization": jwt.encode(claims | {"iss": "c"}, secret, "HS512")}) is None
+    assert asked({}) is None
+    settings = read_settings(
+        {"FRAISEQL_ASGI_JWT_SECRET": secret, "FRAISEQL_ASGI_ALLOW_ANONYMOUS": "1"}
+    )
+    assert settings.authentication is not None
+    assert settings.authentication.handler.function({}).user_id == "anonymous"
+
+
+def test_a_pooler_needs_another_way_to_listen() -> None:
+    settings = read_settings(
+        {
+            "FRAISEQL_ASGI_BUS": "postgresql://pooler/app",
+            "FRAISEQL_ASGI_LISTEN_CONNECTION_STRING": "host=primary dbname=app",
+            "FRAISEQL_ASGI_ALLOW_ANONYMOUS": "1",
+        }
+    )
+    assert settings.bus == EventBusConfig.postgresql(
+        "postgresql://pooler/app", listen_connection_string="host=primary dbname=app"
+    )
+
+
+def test_a_bus_of_others_is_not_for_everybody() -> None:
+    check_anonymous("memory")
+    for bus in ("redis", "postgresql"):
+        with pytest.raises(ConfigError, match=f"over {bus}: set FRAISEQL_ASGI_JWT_SECRET or "):
+            check_anonymous(bus)
+    assert read_settings({"FRAISEQL_ASGI_ALLOW_ANONYMOUS": "1"}).authentication is None
 
 
 def run(code: str, folder: pathlib.Path, **environ: str) -> subprocess.CompletedProcess[str]:

@@ -237,9 +237,10 @@ CODES = {
 
 
 def test_the_reference_lists_every_close_code_of_the_protocol() -> None:
-    source = (ROOT / "csrc" / "protocol" / "graphql_transport_ws.c").read_text()
-    for file in sorted((ROOT / "csrc" / "reactor").glob("*.c")):
-        source += file.read_text()
+    source = ""
+    for folder in ("protocol", "reactor", "python"):
+        for file in sorted((ROOT / "csrc" / folder).glob("*.c")):
+            source += file.read_text()
     documented = [(row[0], names(row[1])[0]) for row in table("Close codes")]
     closings = re.findall(r"\{(\d{4}),\s*FQ_STR\(\s*\"([^\"]+)\"\)", source)
     assert len(closings) > 5

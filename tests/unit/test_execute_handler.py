@@ -15,7 +15,15 @@ from typing import Any
 import pytest
 from asgi_driver import Connection, on_both_loops, until
 
-from fraiseql_asgi import SKIP, ConfigError, Limits, ResolverContext, SubscriptionManager, execute
+from fraiseql_asgi import (
+    SKIP,
+    ConfigError,
+    Limits,
+    ResolverContext,
+    SecurityContext,
+    SubscriptionManager,
+    execute,
+)
 
 MASKED = "Internal server error"
 
@@ -491,6 +499,30 @@ async def test_adapters_take_root_and_context(adapter: Any, kind: str) -> None:
         client = await Connection(manager).ready()
         send(client, '{ user hello(name: "x") }')
         assert await result(client) == {"data": {"user": "bob", "hello": "bye x"}}
+        await client.left()
+
+
+@on_both_loops
+async def test_a_handler_is_told_who_asks() -> None:
+    def answer(payload: dict[str, Any], context: ResolverContext) -> dict[str, Any]:
+        security = context.security
+        return {"data": {"who": [security.user_id, security.tenant_id, sorted(security.roles)]}}
+
+    def authenticate(payload: dict[str, Any]) -> SecurityContext:
+        return SecurityContext(payload["user"], "t", roles=["admin"])
+
+    async with SubscriptionManager(auth_handler=authenticate, execute_handler=answer) as manager:
+        for user in ("ann", "bob"):
+            client = await Connection(manager).accepted()
+            client.write({"type": "connection_init", "payload": {"user": user}})
+            assert await client.read() == {"type": "connection_ack"}
+            send(client, "{ who }")
+            assert await result(client) == {"data": {"who": [user, "t", ["admin"]]}}
+            await client.left()
+    async with SubscriptionManager(execute_handler=answer) as manager:
+        client = await Connection(manager).ready()
+        send(client, "{ who }")
+        assert await result(client) == {"data": {"who": ["anonymous", None, []]}}
         await client.left()
 
 

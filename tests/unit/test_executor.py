@@ -484,7 +484,7 @@ def test_separate_executors_share_nothing() -> None:
 
 def test_a_wrong_bus_is_refused() -> None:
     with pytest.raises(ConfigError):
-        SubscriptionExecutor("redis://localhost")
+        SubscriptionExecutor("kafka://localhost")
     with pytest.raises(TypeError):
         SubscriptionExecutor(1)  # type: ignore[arg-type]
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import gc
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -194,6 +195,34 @@ async def test_a_client_that_completes_while_it_is_asked() -> None:
         manager.publish("tick", {"n": 1})
         assert (await client.read())["id"] == "2"
         await client.left()
+
+
+def hold_the_loop() -> None:
+    """Until the engine's question is in its mailbox."""
+    time.sleep(0.02)
+
+
+@on_both_loops
+async def test_a_client_that_leaves_before_it_is_asked() -> None:
+    """The hook's coroutine is not made for nobody: that would be a warning."""
+
+    async def on_subscribe(connection: Connection, operation: Operation) -> None:
+        await asyncio.sleep(3600)
+
+    async with SubscriptionManager(on_subscribe=on_subscribe) as manager:
+        for n_turns in range(5):
+            handler = GraphQLTransportWSHandler(manager)
+            handler.receive_text('{"type":"connection_init"}')
+            await until(lambda handler=handler: handler.outgoing() != [])  # type: ignore[misc]
+            handler.receive_text(
+                '{"type":"subscribe","id":"1","payload":{"query":"subscription { tick }"}}'
+            )
+            hold_the_loop()
+            for _ in range(n_turns):
+                await asyncio.sleep(0)
+            handler.closed()
+        await until(lambda: manager.get_metrics()["connections_active"] == 0)
+        gc.collect()
 
 
 @on_both_loops

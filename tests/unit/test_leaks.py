@@ -15,6 +15,7 @@ from leaks import assert_leaks_nothing, measure
 from fraiseql_asgi import (
     SKIP,
     Event,
+    EventBusConfig,
     GraphQLSyntaxError,
     ResolverContext,
     SubscriptionExecutor,
@@ -22,13 +23,15 @@ from fraiseql_asgi import (
     UnknownSubscription,
 )
 
+#: Full before anything is counted, so that it grows no more.
+SHORT_HISTORY = EventBusConfig.memory(history_events=8)
 QUERY = "subscription ($x: Int) { tick(x: $x) { n } }"
 
 
 @pytest.fixture
 def executor(monkeypatch: pytest.MonkeyPatch) -> Iterator[SubscriptionExecutor]:
     monkeypatch.setattr(logging.getLogger("fraiseql_asgi"), "disabled", True)
-    with SubscriptionExecutor() as made:
+    with SubscriptionExecutor(SHORT_HISTORY) as made:
         yield made
 
 
@@ -92,7 +95,7 @@ def test_refusals(executor: SubscriptionExecutor) -> None:
 
 @pytest.mark.timeout(120)
 async def test_sources_and_publishing_in_a_loop() -> None:
-    manager = SubscriptionManager()
+    manager = SubscriptionManager(SHORT_HISTORY)
     manager.subscription("tick")
 
     @manager.subscription

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import inspect
 import json
 import os
 import pathlib
@@ -19,6 +20,7 @@ from sizes import promised, size
 
 from fraiseql_asgi import (
     ConfigError,
+    EventBusConfig,
     Limits,
     SecurityContext,
     SubscriptionError,
@@ -54,16 +56,32 @@ async def authenticate(payload: Any) -> SecurityContext | None:
 # ── the table ──
 
 
+PAGE = (ROOT / "docs" / "reference" / "limits.md").read_text(encoding="utf-8")
+OF_CLIENTS, OF_BUSES = PAGE.split("## Of buses")
+
+
+def documented(part: str) -> dict[str, Any]:
+    """Name to default of each row of a part of the page, in its order."""
+    rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \| [^|]+ \|", part, re.MULTILINE)
+    return {name: eval(default.replace(",", "").removesuffix(" s")) for name, default in rows}
+
+
 def test_every_limit_is_documented() -> None:
-    page = (ROOT / "docs" / "reference" / "limits.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \| ([^|]+) \|", page, re.MULTILINE)
-    fields = dataclasses.fields(Limits)
-    assert [name for name, _, _ in rows] == [field.name for field in fields]
-    defaults = {name: eval(default.replace(",", "")) for name, default, _ in rows}
-    assert defaults == {field.name: field.default for field in fields}
-    counters = set(re.findall(r"`((?:refused|events|reading|closed|dropped)_\w+)`", page))
+    told = documented(OF_CLIENTS)
+    assert list(told.items()) == [
+        (field.name, field.default) for field in dataclasses.fields(Limits)
+    ]
+    counters = set(re.findall(r"`((?:refused|events|reading|closed|dropped)_\w+)`", OF_CLIENTS))
     with SubscriptionManager("memory://").executor as executor:
-        assert counters - {name for name, _, _ in rows} <= set(executor.get_metrics())
+        assert counters - set(told) <= set(executor.get_metrics())
+
+
+def test_the_settings_of_a_redis_bus_are_documented() -> None:
+    told = documented(OF_BUSES)
+    config = EventBusConfig.redis("redis://localhost")
+    assert told == {name: getattr(config, name) for name in told}
+    settings = inspect.signature(EventBusConfig.redis).parameters.values()
+    assert list(told) == [each.name for each in settings if each.kind is each.KEYWORD_ONLY]
 
 
 def test_every_limit_has_a_variable() -> None:

@@ -151,6 +151,19 @@ async def test_subscriptions_are_invalidated() -> None:
         await bob.left()
 
 
+async def test_arguments_with_lone_surrogates_are_compared_as_any() -> None:
+    query = "subscription ($a: String) { tick(a: $a) }"
+    async with SubscriptionManager(auth_handler=authenticate) as manager:
+        ann = await connect(manager, "ann")
+        await subscribe(ann, query, "\ud800", variables={"a": "\ud800"})
+        (listed,) = manager.subscriptions()
+        assert (listed.subscription_id, listed.variables) == ("\ud800", {"a": "\ud800"})
+        assert manager.invalidate((ctx.user_id == "ann") & (arg.a == "a")) == 0
+        assert manager.invalidate(ctx.user_id == "ann") == 1
+        assert await ann.read() == {"id": "\ud800", "type": "error", "payload": FORBIDDEN}
+        await ann.left()
+
+
 async def test_invalidate_is_about_contexts() -> None:
     async with SubscriptionManager() as manager:
         for where in (event.a == 1, (ctx.user_id == "a") & (event.a == 1), {}):

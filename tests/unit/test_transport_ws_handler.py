@@ -56,6 +56,36 @@ async def test_answers_are_there_at_once() -> None:
 
 
 @on_both_loops
+@pytest.mark.parametrize("kind", ["value", "coroutine", "error"])
+async def test_a_resolver_may_close_its_own_connection(kind: str) -> None:
+    """The last one of the loop, so that nothing of ours is left there."""
+    called = asyncio.Event()
+
+    async def later() -> None:
+        await asyncio.sleep(3600)
+
+    async with SubscriptionManager() as manager:
+        handler = GraphQLTransportWSHandler(manager)
+
+        @manager.subscription
+        def tick(event: Any, variables: Any) -> Any:
+            handler.closed()
+            called.set()
+            if kind == "error":
+                raise ValueError("on the way out")
+            return later() if kind == "coroutine" else event
+
+        handler.receive_text(INIT)
+        await until(lambda: handler.outgoing() == [ACK])
+        handler.receive_text(subscribe("1", "subscription { tick }"))
+        await until(lambda: manager.subscriber_count("tick") == 1)
+        manager.publish("tick", {})
+        await asyncio.wait_for(called.wait(), 5)
+        await until(lambda: manager.get_metrics()["connections_active"] == 0)
+        assert len(asyncio.all_tasks()) == 1
+
+
+@on_both_loops
 async def test_a_close_comes_behind_what_is_queued() -> None:
     async with SubscriptionManager() as manager:
         handler = GraphQLTransportWSHandler(manager)
@@ -75,7 +105,7 @@ async def test_a_close_comes_behind_what_is_queued() -> None:
 
 @on_both_loops
 async def test_time_goes_by() -> None:
-    async with SubscriptionManager(limits=Limits(init_timeout=0.05)) as manager:
+    async with SubscriptionManager(limits=Limits(init_timeout=0.05, keep_alive=0)) as manager:
         handler = GraphQLTransportWSHandler(manager)
         timeout = handler.next_timeout()
         assert timeout is not None

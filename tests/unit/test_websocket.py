@@ -28,6 +28,7 @@ from asgi_driver import (
     until,
     until_unused,
 )
+from middleware import SEND_WRAPPERS
 
 from fraiseql_asgi import _core
 
@@ -63,7 +64,9 @@ async def test_our_subprotocol_is_accepted(offered: list[str]) -> None:
         await connection.left()
 
 
-@pytest.mark.parametrize("offered", [[], ["graphql-ws"], ["GraphQL-Transport-WS"], None])
+@pytest.mark.parametrize(
+    "offered", [[], ["graphql"], ["GraphQL-Transport-WS"], ["Graphql-WS"], None]
+)
 @on_both_loops
 async def test_another_subprotocol_is_closed_4406(offered: list[str] | None) -> None:
     async with serving() as (service, app):
@@ -798,6 +801,61 @@ async def test_no_receive_is_pending_when_the_close_is_sent() -> None:
 
 
 @on_both_loops
+async def test_what_a_server_has_queued_is_taken_after_the_close() -> None:
+    """Else hypercorn 0.18, whose queue has room for ten, keeps task and socket."""
+    async with serving() as (_, app):
+        room: asyncio.Queue[Message] = asyncio.Queue(10)
+
+        def wrap(_: Receive) -> Receive:
+            return room.get
+
+        connection = Connection(app, receive=wrap)
+        await room.put({"type": "websocket.connect"})
+        await connection.accepted()
+
+        async def flood() -> None:
+            for _ in range(1000):
+                await room.put({"type": "websocket.receive", "text": "no message"})
+            await room.put({"type": "websocket.disconnect", "code": 1006})
+
+        flooding = asyncio.ensure_future(flood())
+        assert (await connection.next())["code"] == 4400
+        assert await connection.ended() is None
+        await asyncio.wait_for(flooding, 10)
+        assert room.empty()
+
+
+@pytest.mark.parametrize("error", [RuntimeError, asyncio.CancelledError])
+@on_both_loops
+async def test_a_receive_that_fails_after_the_close_is_of_no_interest(
+    error: type[BaseException],
+) -> None:
+    async with serving() as (_, app):
+        has_closed = False
+
+        def wrap_receive(receive: Receive) -> Receive:
+            async def wrapped() -> Message:
+                if has_closed:
+                    raise error("after websocket.close")
+                return await receive()
+
+            return wrapped
+
+        def wrap_send(send: Send) -> Send:
+            async def wrapped(message: Message) -> None:
+                nonlocal has_closed
+                has_closed = message["type"] == "websocket.close"
+                await send(message)
+
+            return wrapped
+
+        connection = await Connection(app, send=wrap_send, receive=wrap_receive).ready()
+        connection.write("no message")
+        assert (await connection.next())["code"] == 4400
+        assert await connection.ended() is None
+
+
+@on_both_loops
 async def test_a_receive_that_cannot_be_cancelled_holds_no_close() -> None:
     async with serving() as (_, app):
         swallowed = []
@@ -864,207 +922,10 @@ async def test_many_cancellations_end_once() -> None:
 
 
 # -- middleware -------------------------------------------------------------
-# Each wraps send() in its own way, and must neither notice nor be noticed.
+# Each wraps send() in its own way, and must neither notice nor be noticed; the
+# same on real servers is in tests/integration/test_middleware.py.
 
-
-def plain(send: Send) -> Send:
-    async def wrapped(message: Message) -> None:
-        await send(message)
-
-    return wrapped
-
-
-def with_wait_for(send: Send) -> Send:
-    async def wrapped(message: Message) -> None:
-        await asyncio.wait_for(send(message), 5)
-
-    return wrapped
-
-
-def with_timeout(send: Send) -> Send:
-    async def wrapped(message: Message) -> None:
-        async with asyncio.timeout(5):
-            await send(message)
-
-    return wrapped
-
-
-def with_task_group(send: Send) -> Send:
-    async def wrapped(message: Message) -> None:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(send(message))  # type: ignore[arg-type]
-
-    return wrapped
-
-
-def with_task(send: Send) -> Send:
-    async def wrapped(message: Message) -> None:
-        await asyncio.ensure_future(send(message))
-
-    return wrapped
-
-
-def with_gather(send: Send) -> Send:
-    async def wrapped(message: Message) -> None:
-        await asyncio.gather(send(message), asyncio.sleep(0))
-
-    return wrapped
-
-
-def with_shield(send: Send) -> Send:
-    async def wrapped(message: Message) -> None:
-        await asyncio.shield(send(message))
-
-    return wrapped
-
-
-def with_lock(send: Send) -> Send:
-    lock = asyncio.Lock()
-
-    async def wrapped(message: Message) -> None:
-        async with lock:
-            await send(message)
-
-    return wrapped
-
-
-def with_semaphore(send: Send) -> Send:
-    semaphore = asyncio.Semaphore(1)
-
-    async def wrapped(message: Message) -> None:
-        async with semaphore:
-            await asyncio.sleep(0)
-            await send(message)
-
-    return wrapped
-
-
-def with_sleep(send: Send) -> Send:
-    async def wrapped(message: Message) -> None:
-        await asyncio.sleep(0.0001)
-        await send(message)
-
-    return wrapped
-
-
-def with_thread(send: Send) -> Send:
-    async def wrapped(message: Message) -> None:
-        await asyncio.to_thread(int)
-        await send(message)
-
-    return wrapped
-
-
-def with_contextvar(send: Send) -> Send:
-    variable: contextvars.ContextVar[int] = contextvars.ContextVar("variable")
-
-    async def wrapped(message: Message) -> None:
-        token = variable.set(1)
-        try:
-            await send(message)
-        finally:
-            variable.reset(token)
-
-    return wrapped
-
-
-def with_anyio_timeout(send: Send) -> Send:
-    import anyio
-
-    async def wrapped(message: Message) -> None:
-        with anyio.fail_after(5):
-            await send(message)
-
-    return wrapped
-
-
-def with_anyio_scope(send: Send) -> Send:
-    import anyio
-
-    async def wrapped(message: Message) -> None:
-        with anyio.CancelScope(shield=True):
-            await send(message)
-
-    return wrapped
-
-
-def with_anyio_task_group(send: Send) -> Send:
-    import anyio
-
-    async def wrapped(message: Message) -> None:
-        async with anyio.create_task_group() as group:
-            group.start_soon(send, message)  # type: ignore[arg-type]
-
-    return wrapped
-
-
-def with_anyio_lock(send: Send) -> Send:
-    import anyio
-
-    lock = anyio.Lock()
-
-    async def wrapped(message: Message) -> None:
-        async with lock:
-            await send(message)
-
-    return wrapped
-
-
-def with_anyio_stream(send: Send) -> Send:
-    import anyio
-
-    async def wrapped(message: Message) -> None:
-        inside, outside = anyio.create_memory_object_stream[Message](1)
-        async with inside, outside:
-            await inside.send(message)
-            await send(await outside.receive())
-
-    return wrapped
-
-
-def with_anyio_thread(send: Send) -> Send:
-    import anyio.to_thread
-
-    async def wrapped(message: Message) -> None:
-        await anyio.to_thread.run_sync(int)
-        await send(message)
-
-    return wrapped
-
-
-def with_anyio_checkpoint(send: Send) -> Send:
-    import anyio.lowlevel
-
-    async def wrapped(message: Message) -> None:
-        await anyio.lowlevel.checkpoint()
-        await send(message)
-
-    return wrapped
-
-
-MIDDLEWARE = [
-    plain,
-    with_wait_for,
-    pytest.param(with_timeout, marks=pytest.mark.skipif(sys.version_info < (3, 11), reason="3.11")),
-    pytest.param(
-        with_task_group, marks=pytest.mark.skipif(sys.version_info < (3, 11), reason="3.11")
-    ),
-    with_task,
-    with_gather,
-    with_shield,
-    with_lock,
-    with_semaphore,
-    with_sleep,
-    with_thread,
-    with_contextvar,
-    with_anyio_timeout,
-    with_anyio_scope,
-    with_anyio_task_group,
-    with_anyio_lock,
-    with_anyio_stream,
-    with_anyio_thread,
-    with_anyio_checkpoint,
-]
+MIDDLEWARE = [pytest.param(wrap, id=wrap.__name__) for wrap in SEND_WRAPPERS]
 
 
 @pytest.mark.parametrize("middleware", MIDDLEWARE)
