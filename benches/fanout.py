@@ -52,17 +52,25 @@ class Round:
 class Server:
     """An application under uvicorn on a core of its own, until `close`."""
 
-    def __init__(self, app: str, options: argparse.Namespace) -> None:
+    def __init__(
+        self,
+        app: str,
+        *,
+        loop: str = "auto",
+        ws: str = "auto",
+        core: int | None = None,
+        environ: dict[str, str] | None = None,
+    ) -> None:
         self.port = free_port()
         command = [sys.executable, "-m", "uvicorn", "--app-dir", str(HERE), app]
         command += ["--port", str(self.port), "--log-level", "warning", "--no-access-log"]
-        command += ["--loop", options.loop, "--ws", options.ws]
+        command += ["--loop", loop, "--ws", ws]
         self.command = command
-        environment = {**os.environ, "BARE_PUBLISHER": options.bare_publisher}
+        cores = os.sched_getaffinity(0) if core is None else {core}
         self.process = subprocess.Popen(
             command,
-            env=environment,
-            preexec_fn=lambda: os.sched_setaffinity(0, {options.server_core}),
+            env={**os.environ, **(environ or {})},
+            preexec_fn=lambda: os.sched_setaffinity(0, cores),
         )
 
     def wait_until_up(self) -> None:
@@ -84,10 +92,7 @@ class Server:
             self.process.wait()
 
     def cpu_seconds(self) -> float:
-        """Return the user and system time of all its threads so far."""
-        stat = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text()
-        fields = stat.rpartition(") ")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu_seconds(self.process.pid)
 
     def settle(self) -> None:
         """Wait until it has done what the last client left it to do."""
@@ -110,6 +115,13 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the user and system time of all threads of a process so far."""
+    stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
+    fields = stat.rpartition(") ")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def build_load() -> None:
@@ -157,7 +169,13 @@ def run(options: argparse.Namespace) -> dict[str, list[Round]]:
     running: dict[str, Server] = {}
     try:
         for name in options.servers:
-            running[name] = Server(SERVERS[name], options)
+            running[name] = Server(
+                SERVERS[name],
+                loop=options.loop,
+                ws=options.ws,
+                core=options.server_core,
+                environ={"BARE_PUBLISHER": options.bare_publisher},
+            )
             running[name].wait_until_up()
             measure(running[name], 50, 20, options)  # imports, caches
         print(f"{'round':>5}  {'server':<14} {'deliveries/s':>12} {'CPU us each':>12} connect/s")

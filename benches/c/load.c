@@ -211,6 +211,19 @@ json_escape(char *out, const char *text)
     return n;
 }
 
+/* |query| with the number of the connection for the first %d, if it has one;
+ * 24 bytes more than |query| suffice. */
+static void
+query_of(char *out, const char *query, size_t number)
+{
+    const char *mark = strstr(query, "%d");
+    if (mark == NULL)
+        strcpy(out, query);
+    else
+        sprintf(out, "%.*s%zu%s", (int)(mark - query), query, number,
+                mark + 2);
+}
+
 /* A subscribe has no answer; so a ping follows it, and the pong, which a
  * server that keeps the order sends afterwards, says that it was read. */
 static bool
@@ -218,7 +231,9 @@ connection_send_subscribe(bench *b, connection *c)
 {
     static const char ping[] = "{\"type\":\"ping\"}";
     char query[SEND_MAX / 2], message[SEND_MAX / 2 + 128], frames[SEND_MAX];
-    json_escape(query, b->opt.query);
+    char own[SEND_MAX / 2 / 6 + 24];
+    query_of(own, b->opt.query, (size_t)(c - b->connections));
+    json_escape(query, own);
     int message_len = snprintf(message, sizeof(message),
                                "{\"id\":\"1\",\"type\":\"subscribe\","
                                "\"payload\":{\"query\":\"%s\"}}",
@@ -657,8 +672,10 @@ bench_report(bench *b)
     if (b->n_latencies > 0) {
         qsort(b->latencies_ns, b->n_latencies, sizeof(*b->latencies_ns),
               latency_compare);
-        printf("\"latency_p50_us\": %.1f, \"latency_p99_us\": %.1f, ",
-               latency_us(b, 0.5), latency_us(b, 0.99));
+        printf("\"latency_p50_us\": %.1f, \"latency_p90_us\": %.1f, "
+               "\"latency_p99_us\": %.1f, \"latency_max_us\": %.1f, ",
+               latency_us(b, 0.5), latency_us(b, 0.9), latency_us(b, 0.99),
+               latency_us(b, 1));
     }
     printf("\"missing\": %zu, \"duplicated\": %zu, \"reordered\": %zu, "
            "\"unexpected\": %zu, \"keyless\": %zu, \"closed\": %zu}\n",
@@ -711,7 +728,9 @@ static const char usage[]
       "  --path PATH         (/)\n"
       "  --connections N     each with one subscription (1000)\n"
       "  --events M          expected on each connection (200)\n"
-      "  --query TEXT        (subscription { tick })\n"
+      "  --query TEXT        (subscription { tick }); %d is the number of "
+      "the\n"
+      "                      connection, from 0\n"
       "  --key NAME          of the sequence number in the payload (seq);\n"
       "                      \"\" only counts\n"
       "  --first K           the first sequence number (0)\n"
