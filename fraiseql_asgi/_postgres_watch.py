@@ -23,6 +23,9 @@ __all__ = ["EVENTS", "Watch", "unwatch", "watch", "watched"]
 EVENTS = {"insert": "NEW", "update": "NEW", "delete": "OLD"}
 #: PostgreSQL cuts longer names.
 _NAME_MAX = 63
+#: Bytes of a channel, and the characters that always fit in them.
+_CHANNEL_MAX = 1024
+_CHANNEL_CHARACTERS = 256
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +56,8 @@ def watch(client: PostgresClient, what: Watch, *, dry_run: bool = False) -> str:
     schema, name, kind = _table(client, what.table)
     if kind not in "rp":
         raise BusError(f"{what.table} is no table: only tables have changes to watch")
+    if (schema, name) == ("fraiseql", "outbox"):
+        raise BusError("fraiseql.outbox is where events go: watching it would never end")
     columns = [
         column or ""
         for (column,) in client.execute(
@@ -126,7 +131,8 @@ def _check_column(table: str, column: str, columns: Sequence[str]) -> None:
 
 def _watch_sql(schema: str, name: str, what: Watch, columns: Sequence[str]) -> str:
     target = f"{quoted(schema)}.{quoted(name)}"
-    channel = _channel_sql(what, name, columns)
+    channel, may_be_empty = _channel_sql(what, name, columns)
+    rows = f"changed n WHERE {channel} OPERATOR(pg_catalog.<>) ''" if may_be_empty else "changed n"
     parts = ["BEGIN;"]
     for event in EVENTS:
         parts.append(f"DROP TRIGGER IF EXISTS fraiseql_{event} ON {target};")
@@ -134,7 +140,7 @@ def _watch_sql(schema: str, name: str, what: Watch, columns: Sequence[str]) -> s
         if event not in what.events:
             parts.append(f"DROP FUNCTION IF EXISTS {function}();")
             continue
-        parts.append(_function_sql(function, event, channel, what))
+        parts.append(_function_sql(function, event, channel, rows, what))
         parts.append(
             f"CREATE TRIGGER fraiseql_{event} AFTER {event.upper()} ON {target}\n"
             f"    REFERENCING {EVENTS[event]} TABLE AS changed\n"
@@ -157,34 +163,47 @@ def _literal(text: str) -> str:
     return "E'" + body.replace("\\", "\\\\") + "'" if "\\" in text else f"'{body}'"
 
 
-def _channel_sql(what: Watch, name: str, columns: Sequence[str]) -> str:
-    """An expression over the row `n`."""
+def _channel_sql(what: Watch, name: str, columns: Sequence[str]) -> tuple[str, bool]:
+    """An expression over the row `n`, and whether it may be the empty text."""
     template = name if what.channel is None else what.channel
     if not template:
         raise BusError("the channel must not be empty")
     if template.startswith("$fraiseql:"):
         raise BusError("channels that begin with $fraiseql: are reserved")
+    pieces = re.findall(r"([^{}]+)|\{([^{}]*)\}", template)
+    if "".join(literal or f"{{{column}}}" for literal, column in pieces) != template:
+        raise BusError(
+            f"the channel {template!r} has a brace too many; '{{id}}' is a column's value"
+        )
+    fixed = "".join(literal for literal, _ in pieces)
+    n_columns = sum(not literal for literal, _ in pieces)
+    n_left = _CHANNEL_CHARACTERS - len(fixed)
+    if len(fixed.encode()) > _CHANNEL_MAX or (n_columns and n_left < _CHANNEL_CHARACTERS // 2):
+        raise BusError(
+            f"the channel {template[:40]!r}... is too long: at most {_CHANNEL_MAX} bytes, "
+            f"or {_CHANNEL_CHARACTERS // 2} characters beside columns"
+        )
     parts = []
-    for literal, column in re.findall(r"([^{}]+)|\{([^{}]*)\}", template):
+    for literal, column in pieces:
         if literal:
             parts.append(_literal(literal))
         else:
             _check_column(what.table, column, columns)
             value = f"n.{quoted(column)}::pg_catalog.text"
-            parts.append(f"COALESCE(pg_catalog.left({value}, 256), '')")
-    if re.sub(r"\{[^{}]*\}", "", template).count("{") or "}" in re.sub(r"\{[^{}]*\}", "", template):
-        raise BusError(
-            f"the channel {template!r} has a brace too many; '{{id}}' is a column's value"
-        )
-    return " OPERATOR(pg_catalog.||) ".join(parts)
+            parts.append(f"COALESCE(pg_catalog.left({value}, {n_left}), '')")
+    channel = " OPERATOR(pg_catalog.||) ".join(parts)
+    if n_columns > 1:
+        channel = f"pg_catalog.left({channel}, {_CHANNEL_CHARACTERS})"
+    return channel, not fixed
 
 
-def _function_sql(function: str, event: str, channel: str, what: Watch) -> str:
+def _function_sql(function: str, event: str, channel: str, rows: str, what: Watch) -> str:
     if what.columns:
         row = ", ".join(f"n.{quoted(column)}" for column in what.columns)
-        data = f"(SELECT pg_catalog.row_to_json(r) FROM (SELECT {row}) r)"
+        data = f"(SELECT pg_catalog.row_to_json(r.*) FROM (SELECT {row}) r)"
     else:
-        data = "pg_catalog.row_to_json(n)"
+        # Not `n`: the table may have a column of that name.
+        data = "pg_catalog.row_to_json(n.*)"
     tenant_name, tenant = "", ""
     if what.tenant is not None:
         tenant_name = ", tenant_id"
@@ -196,7 +215,7 @@ def _function_sql(function: str, event: str, channel: str, what: Watch) -> str:
         "LANGUAGE plpgsql SECURITY DEFINER AS $fraiseql$\n"
         "BEGIN\n"
         f"    INSERT INTO fraiseql.outbox (channel, event_type, data{tenant_name})\n"
-        f"    SELECT {channel}, '{event}', {data}{tenant} FROM changed n;\n"
+        f"    SELECT {channel}, '{event}', {data}{tenant} FROM {rows};\n"
         "    IF FOUND AND NOT pg_catalog.pg_try_advisory_xact_lock_shared(1718771051, 4) THEN\n"
         "        IF pg_catalog.pg_try_advisory_xact_lock(\n"
         "            1718771051, pg_catalog.pg_backend_pid() OPERATOR(pg_catalog.%) 4\n"

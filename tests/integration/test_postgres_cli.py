@@ -225,6 +225,41 @@ def test_watch_publishes_what_statements_change(command: Command, client: Postgr
     ]
 
 
+def test_watch_takes_columns_of_any_name(command: Command, client: PostgresClient) -> None:
+    """Also those that the trigger calls something itself."""
+    command("postgres", "install")
+    client.execute('CREATE TABLE app."a ""table" (n numeric, r text, changed text, "x y" integer)')
+    table = 'app."a ""table"'
+    command("postgres", "watch", table, "--channel", "{x y}:{n}")
+    client.execute(f"INSERT INTO {table} VALUES (1.50, 'R', 'C', 7)")
+    command("postgres", "watch", table, "--channel", "c", "--columns", "n,r", "--tenant", "r")
+    client.execute(f"DELETE FROM {table}")
+    assert outbox(client) == [
+        ("7:1.50", "insert", {"n": 1.5, "r": "R", "changed": "C", "x y": 7}, None),
+        ("c", "delete", {"n": 1.5, "r": "R"}, "R"),
+    ]
+
+
+def test_a_row_makes_no_channel_that_no_event_can_have(
+    command: Command, client: PostgresClient
+) -> None:
+    command("postgres", "install")
+    command("postgres", "watch", "app.orders", "--channel", "{owner}", "--columns", "id")
+    client.execute("INSERT INTO app.orders VALUES (1, NULL), (2, ''), (3, 'ann')")
+    client.execute("INSERT INTO app.orders VALUES (4, repeat('\U0001f353', 300))")
+    command("postgres", "watch", "app.orders", "--channel", "{owner}:é{note}", "--columns", "id")
+    client.execute("UPDATE app.orders SET note = repeat('\U0001f353', 300) WHERE id = 4")
+    client.execute("UPDATE app.orders SET note = repeat('n', 300) WHERE id = 3")
+    client.execute("UPDATE app.orders SET note = 'n' WHERE id = 1")
+    assert [row[0] for row in outbox(client)] == [
+        "ann",
+        "\U0001f353" * 256,
+        "\U0001f353" * 254 + ":é",
+        "ann:é" + "n" * 251,
+        ":én",
+    ]
+
+
 def test_watch_again_replaces_and_unwatch_ends_it(command: Command, client: PostgresClient) -> None:
     command("postgres", "install")
     command("postgres", "watch", "app.orders")
@@ -266,7 +301,11 @@ def test_an_application_cannot_bend_the_trigger(command: Command, client: Postgr
         (["watch", "app.orders", "--columns", "nope"], "no column 'nope'; there are id, owner"),
         (["watch", "app.orders", "--channel", "x:{nope}"], "no column 'nope'"),
         (["watch", "app.orders", "--channel", "x:{id"], "brace too many"),
+        (["watch", "app.orders", "--channel", "x:}{id}"], "brace too many"),
         (["watch", "app.orders", "--channel", ""], "must not be empty"),
+        (["watch", "app.orders", "--channel", "x" * 1025], "too long: at most 1024 bytes"),
+        (["watch", "app.orders", "--channel", "x" * 129 + "{id}"], "or 128 characters beside"),
+        (["watch", "fraiseql.outbox"], "is where events go"),
         (["unwatch", "app.none"], "there is no table 'app.none'"),
     ],
 )
