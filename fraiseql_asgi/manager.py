@@ -451,7 +451,8 @@ class SubscriptionManager(Declaring, Managing):
         """Subscribe as a client does, in this event loop.
 
         Returns an async iterator of results, dicts such as `{"data": {...}}`,
-        live from now on. Resolvers run in this loop.
+        live from now on, or from when the bus is connected for the first
+        time. Resolvers run in this loop.
 
             async for result in manager.subscribe("subscription { tick { n } }"):
                 print(result["data"])

@@ -33,6 +33,7 @@ typedef struct feed {
     bool is_stream;
     fq_security_context *context; /* who it is for; one reference */
     fq_job open_job;
+    fq_bus_watcher watcher; /* of a bus that connects, until it is opened */
     /* the request, until it is opened */
     fq_ticket *done; /* one reference */
     fq_rcbuf *query;
@@ -211,10 +212,24 @@ peer_room(fq_port_peer *peer)
         fq_engine_resume(self->service->engine, self->sub->id);
 }
 
+/* Says what became of the request, |text| being stolen. */
+static void
+answer_request(feed *self, fq_status status, fq_rcbuf *text)
+{
+    fq_bus_unwatch(&self->watcher);
+    if (status != FQ_OK)
+        FQ_METRIC_ADD(&self->service->metrics, subscriptions_refused, 1);
+    FQ_METRIC_SUB(&self->service->metrics, subscriptions_pending, 1);
+    fq_ticket_complete(self->done, status, text);
+    free_request(self);
+}
+
 /* Lets go of everything. */
 static void
 end_feed(feed *self, fq_end_reason reason)
 {
+    if (self->done != NULL)
+        answer_request(self, FQ_ERR_CLOSED, NULL);
     release_sub(self, reason);
     fq_list_remove(&self->client.node);
     fq_port_peer_gone(self->port);
@@ -342,31 +357,53 @@ read_position(const feed *self)
 }
 
 static void
+go_live(feed *self)
+{
+    fq_rcbuf *text;
+    fq_status status = subscribe(self, &text);
+    if (status == FQ_OK && self->is_stream)
+        text = read_position(self);
+    answer_request(self, status, text);
+}
+
+static bool
+is_connecting(const feed *self)
+{
+    fq_bus_state state = fq_publisher_bus(self->service->publisher)->state;
+    return state == FQ_BUS_IDLE || state == FQ_BUS_CONNECTING;
+}
+
+static void
+on_bus_state(fq_bus_watcher *watcher)
+{
+    feed *self = FQ_CONTAINER_OF(watcher, feed, watcher);
+    if (!is_connecting(self))
+        go_live(self);
+}
+
+static void
 run_open(fq_job *job)
 {
     feed *self = FQ_CONTAINER_OF(job, feed, open_job);
     fq_list_init(&self->client.node);
+    fq_list_init(&self->watcher.node);
+    self->watcher.state_cb = on_bus_state;
     self->client.end = client_end;
     self->client.who = client_who;
     self->client.connection_id = self->port->connection_id;
     self->sink.connection_id = fq_rcbuf_str(self->port->connection_id);
     self->port->peer = &self->peer;
-    fq_status status = FQ_ERR_CLOSED;
-    fq_rcbuf *text = NULL;
-    if (!self->service->is_closed) {
-        fq_service_add_client(self->service, &self->client);
-        status = subscribe(self, &text);
-    }
-    if (status != FQ_OK)
-        FQ_METRIC_ADD(&self->service->metrics, subscriptions_refused, 1);
-    else if (self->is_stream)
-        text = read_position(self);
-    FQ_METRIC_SUB(&self->service->metrics, subscriptions_pending, 1);
-    fq_ticket_complete(self->done, status, text);
-    free_request(self);
-    if (self->service->is_closed)
+    if (self->service->is_closed) {
         client_end(&self->client, 1012, FQ_STR_LIT("Service restart"),
                    FQ_END_SHUTDOWN);
+        return;
+    }
+    fq_service_add_client(self->service, &self->client);
+    if (is_connecting(self))
+        fq_bus_watch(fq_publisher_bus(self->service->publisher),
+                     &self->watcher);
+    else
+        go_live(self);
 }
 
 static fq_status

@@ -39,8 +39,9 @@ typedef struct fq_feed_args {
 
 /* Starts it; everything in |args| is copied. |mailbox| is where its resolver
  * is called (NULL for FQ_FIELD_EVENT). |done| (one more reference is taken)
- * is completed when it is live, or with what engine.h says of
- * fq_engine_subscribe, the text being the JSON array of errors. *pport is the
+ * is completed when it is live, for which a bus that connects for the first
+ * time is waited for, or with what engine.h says of fq_engine_subscribe, the
+ * text being the JSON array of errors. *pport is the
  * caller's end, ended by fq_port_disconnect and fq_port_unref also after a
  * failure. Errors: FQ_ERR_CLOSED, FQ_ERR_NOMEM. Thread: any. */
 fq_status

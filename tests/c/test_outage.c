@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What clients are told of a bus that is away, and of events it has lost. */
 #include "remote_bus.h"
+#include "reactor/feed.h"
 #include "session_fixture.h"
 
 #define SUBSCRIBE(id)                                                         \
@@ -117,12 +118,92 @@ test_outage_tells_of_a_gap_before_what_follows(void **state)
     world_close(&world);
 }
 
+/* ── before the bus is there for the first time ── */
+
+static fq_ticket *
+feed_open(client *self, world *world)
+{
+    memset(self, 0, sizeof(*self));
+    fq_feed_args args = {
+        .is_stream = true,
+        .subscription_id = FQ_STR_LIT("1"),
+        .query = FQ_STR_LIT("subscription { users { id } }"),
+    };
+    fq_ticket *done;
+    assert_int_equal(fq_mailbox_new(&self->mailbox), FQ_OK);
+    assert_int_equal(fq_ticket_new(NULL, NULL, &done), FQ_OK);
+    assert_int_equal(fq_feed_open(world->service, &args, self->mailbox, self,
+                                  done, &self->port),
+                     FQ_OK);
+    return done;
+}
+
+static void
+expect_done(fq_ticket *done, fq_status status)
+{
+    assert_int_equal(fq_ticket_wait(done, DEADLINE_MS * FQ_NS_PER_MS), FQ_OK);
+    assert_int_equal(done->status, status);
+    fq_ticket_unref(done);
+}
+
+static void
+test_outage_lets_feeds_wait_for_the_first_connection(void **state)
+{
+    (void)state;
+    remote_bus *bus = remote_bus_new();
+    world world;
+    client early, gone;
+    world_open_on(&world, &bus->bus, &fq_limits_default);
+    world_add_field(&world, "users", FQ_FIELD_EVENT, 0);
+    fq_ticket *early_done = feed_open(&early, &world);
+    fq_ticket *gone_done = feed_open(&gone, &world);
+    world_flush(&world);
+    assert_int_equal(metric(&world, "subscriptions_pending"), 2);
+    client_close(&gone);
+    expect_done(gone_done, FQ_ERR_CLOSED);
+    remote_bus_do(world.reactor, bus, go_up, NULL);
+    expect_done(early_done, FQ_OK);
+    remote_bus_do(world.reactor, bus, deliver, NULL);
+    client_expect(&early, "{\"payload\":{\"data\":{\"users\":{\"id\":"
+                          "\"7\"}}}}");
+    assert_int_equal(metric(&world, "subscriptions_pending"), 0);
+    assert_int_equal(metric(&world, "subscriptions_refused"), 1);
+    client_close(&early);
+    world_close(&world);
+}
+
+static void
+test_outage_tells_feeds_that_waited_in_vain(void **state)
+{
+    (void)state;
+    remote_bus *bus = remote_bus_new();
+    world world;
+    client late;
+    world_open_on(&world, &bus->bus, &fq_limits_default);
+    world_add_field(&world, "users", FQ_FIELD_EVENT, 0);
+    fq_ticket *done = feed_open(&late, &world);
+    remote_bus_do(world.reactor, bus, go_down, NULL);
+    expect_done(done, FQ_ERR_SYSTEM);
+    assert_int_equal(metric(&world, "refused_bus_unavailable"), 1);
+    client_close(&late);
+    world_close(&world);
+
+    bus = remote_bus_new();
+    world_open_on(&world, &bus->bus, &fq_limits_default);
+    done = feed_open(&late, &world);
+    world_close(&world);
+    expect_done(done, FQ_ERR_CLOSED);
+    client_close(&late);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         FQ_TEST(test_outage_refuses_who_subscribes),
         FQ_TEST(test_outage_tells_of_a_gap_before_what_follows),
+        FQ_TEST(test_outage_lets_feeds_wait_for_the_first_connection),
+        FQ_TEST(test_outage_tells_feeds_that_waited_in_vain),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -268,6 +268,18 @@ async def test_managers_with_one_configuration_are_one_server(shared_kind: BusKi
 # -- beginning and ending --------------------------------------------------------
 
 
+async def test_who_subscribes_first_waits_for_the_bus(bus: EventBusConfig) -> None:
+    """Nothing was started, and nobody has asked for the bus before."""
+    manager = SubscriptionManager(bus)
+    try:
+        stream = manager.subscribe(QUERY)
+        await asyncio.wait_for(manager.publish_event("item", "items", {"n": 1}), DEADLINE)
+        result = await asyncio.wait_for(anext(stream), DEADLINE)
+        assert result["data"] == {"items": {"n": 1}}
+    finally:
+        await manager.aclose()
+
+
 async def test_what_is_published_last_is_published_before_it_closes(bus_kind: BusKind) -> None:
     config = bus_kind.new()
     bus = config if bus_kind.is_shared else config.create_bus()
