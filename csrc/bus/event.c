@@ -82,7 +82,7 @@ fq_event_new(fq_str channel, fq_str event_type, fq_str data,
     event->n_refs = 1;
     event->created_at_ns = created_at_ns;
     event->is_reserved = fq_event_is_reserved(channel);
-    status = fq_json_read(data, FQ_JSON_STRICT, &event->doc, error);
+    status = fq_json_read(data, FQ_JSON_LONE_SURROGATES, &event->doc, error);
     if (status != FQ_OK)
         goto fail;
     if (!yyjson_is_obj(yyjson_doc_get_root(event->doc))) {
@@ -127,7 +127,8 @@ event_copy_meta(fq_str meta, fq_rcbuf **pcopy, fq_error *error)
                             "allowed",
                             meta.len, FQ_EVENT_META_MAX);
     yyjson_doc *doc;
-    fq_status status = fq_json_read(meta, FQ_JSON_STRICT, &doc, error);
+    fq_status status = fq_json_read(meta, FQ_JSON_LONE_SURROGATES, &doc,
+                                    error);
     if (status == FQ_OK && !yyjson_is_obj(yyjson_doc_get_root(doc)))
         status = fq_error_set(error, FQ_ERR_INVALID, 0,
                               "meta must be a JSON object");

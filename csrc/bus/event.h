@@ -60,7 +60,8 @@ struct fq_event {
 bool
 fq_event_is_reserved(fq_str channel);
 
-/* Makes an event with one reference. |data| is the text of a JSON object.
+/* Makes an event with one reference. |data| is the text of a JSON object, in
+ * which half a surrogate pair may be escaped: others put such into a bus.
  * Errors: FQ_ERR_SYNTAX or FQ_ERR_INVALID (no object; a name empty or over
  * FQ_EVENT_NAME_MAX or not UTF-8), FQ_ERR_LIMIT (|max_bytes| of data, 0:
  * none), FQ_ERR_NOMEM; |error| says which, in words for users. */

@@ -4,6 +4,7 @@
 
 #include <yyjson.h>
 
+#include "json/reader.h"
 #include "support.h"
 
 static fq_status
@@ -46,6 +47,21 @@ test_event_holds_what_was_published(void **state)
 }
 
 static void
+test_event_keeps_half_a_character(void **state)
+{
+    (void)state;
+    fq_event *event;
+    assert_int_equal(
+        event_make("c", "t", "{\"\\udc00\":\"\\ud800x\"}", 0, &event, NULL),
+        FQ_OK);
+    yyjson_val *root = yyjson_doc_get_root(event->doc);
+    fq_test_assert_str(
+        fq_json_str(fq_json_get(root, FQ_STR_LIT("\xed\xb0\x80"))),
+        "\xed\xa0\x80x");
+    fq_event_unref(event);
+}
+
+static void
 test_event_refuses(void **state)
 {
     (void)state;
@@ -71,7 +87,7 @@ test_event_refuses(void **state)
         {"c", "t", "{\"a\":123456}", FQ_ERR_LIMIT,
          "data is 12 bytes of JSON; at most 10 are allowed"},
         {"c", "t", "{\"a\":}", FQ_ERR_SYNTAX, NULL},
-        {"c", "t", "{\"\\ud800\"", FQ_ERR_SYNTAX, NULL},
+        {"c", "t", "{\"\\ud8\"", FQ_ERR_SYNTAX, NULL},
         {"c", "t", "", FQ_ERR_SYNTAX, NULL},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -216,6 +232,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         FQ_TEST(test_event_holds_what_was_published),
+        FQ_TEST(test_event_keeps_half_a_character),
         FQ_TEST(test_event_refuses),
         FQ_TEST(test_event_says_whose_it_is),
         FQ_TEST(test_event_refuses_a_label),

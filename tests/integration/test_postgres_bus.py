@@ -123,6 +123,22 @@ async def test_changes_of_a_watched_table_arrive(
         assert received.data[3:] == [{"id": 2, "name": "b"}, {"id": 1, "name": "a"}]
 
 
+async def test_half_a_character_of_a_json_column_is_passed_on(
+    postgres: Postgres,  # noqa: F811
+    client: PostgresClient,
+) -> None:
+    """The type json takes it, though no publisher of ours does; it leaves as an escape."""
+    async with Received(postgres.dsn) as received:
+        client.execute(
+            "INSERT INTO fraiseql.outbox (channel, event_type, data) "
+            "VALUES ('test', 'x', $1::json)",
+            ('{"a":"\\ud800x","b":{"\\udc00":[1]}}',),
+        )
+        await received.wait(lambda: len(received.data) == 1)
+        assert received.data == [{"a": "\ud800x", "b": {"\udc00": [1]}}]
+        assert received.errors == []
+
+
 # -- the doorbell -----------------------------------------------------------
 
 
