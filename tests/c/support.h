@@ -44,10 +44,12 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/status.h"
 #include "base/str.h"
 
@@ -118,6 +120,17 @@ fq_test_teardown(void **state)
         return 0;
     print_error("%ld blocks leaked\n", fq_alloc_n_live() - n_before);
     return -1;
+}
+
+/* Waits until no more than |n_blocks| are live, as they were before: the thread
+ * of an errand (bus/errand.h) lets go of its block after it has woken the loop,
+ * which may be at its end by then. */
+static inline void
+fq_test_await_errands(long n_blocks)
+{
+    uint64_t until_ns = fq_clock_now_ns() + 60ull * FQ_NS_PER_S;
+    while (fq_alloc_n_live() > n_blocks && fq_clock_now_ns() < until_ns)
+        usleep(1000);
 }
 
 /* A case for cmocka_run_group_tests; *state is spoken for. */

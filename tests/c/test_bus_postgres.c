@@ -31,15 +31,6 @@ on_stopped(void *arg)
     ((fixture *)arg)->is_stopped = true;
 }
 
-/* A helper lets go of its block after it has woken the loop. */
-static void
-await_helpers(long n_blocks)
-{
-    uint64_t until_ns = fq_clock_now_ns() + 60 * FQ_NS_PER_S;
-    while (fq_alloc_n_live() > n_blocks && fq_clock_now_ns() < until_ns)
-        uv_sleep(1);
-}
-
 static fq_status
 start(fixture *self, const char *dsn)
 {
@@ -93,7 +84,7 @@ body_down(void *arg)
         assert_in_range(fixture.n_states, 1, 2);
         stop(&fixture);
     }
-    await_helpers(n_blocks);
+    fq_test_await_errands(n_blocks);
     return status;
 }
 
@@ -118,7 +109,7 @@ test_bus_postgres_stops_while_it_connects(void **state)
             fixture.bus->ops->hold(fixture.bus);
         stop(&fixture);
     }
-    await_helpers(n_blocks);
+    fq_test_await_errands(n_blocks);
 }
 
 static void
@@ -131,7 +122,7 @@ test_bus_postgres_names_what_is_wrong_with_a_dsn(void **state)
     await_down(&fixture);
     assert_non_null(strstr(fixture.bus->error.message, "nonsense"));
     stop(&fixture);
-    await_helpers(n_blocks);
+    fq_test_await_errands(n_blocks);
 }
 
 int

@@ -213,6 +213,7 @@ body_bus(void *arg)
         .max_age_ms = 60000,
     };
     world self = {.n_heard = 0};
+    long n_blocks = fq_alloc_n_live();
     fq_status status = fq_bus_redis_new(&settings, &self.bus, NULL);
     if (status != FQ_OK)
         return status;
@@ -252,6 +253,7 @@ body_bus(void *arg)
     assert_true(self.is_stopped);
     assert_int_equal(uv_loop_close(&self.loop), 0);
     fq_bus_free(self.bus);
+    fq_test_await_errands(n_blocks);
     return status;
 }
 
@@ -285,7 +287,8 @@ test_bus_redis_is_found_by_sentinel(void **state)
     fclose(file);
     pid_t pid = fork();
     if (pid == 0) {
-        if (freopen("/dev/null", "w", stdout) == NULL)
+        if (freopen("/dev/null", "w", stdout) == NULL
+            || freopen("/dev/null", "w", stderr) == NULL)
             _exit(126);
         execlp("redis-server", "redis-server", path, "--sentinel", "--port",
                port, NULL);

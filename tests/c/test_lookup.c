@@ -5,7 +5,6 @@
 
 #include <arpa/inet.h>
 
-#include "base/clock.h"
 #include "support.h"
 
 typedef struct answer {
@@ -44,15 +43,6 @@ look_up(const char *host, answer *answer)
     assert_int_equal(answer->n_calls, 1);
 }
 
-/* A helper lets go of the block after it has woken the loop. */
-static void
-await_helpers(long n_blocks)
-{
-    uint64_t until_ns = fq_clock_now_ns() + 60ull * FQ_NS_PER_S;
-    while (fq_alloc_n_live() > n_blocks && fq_clock_now_ns() < until_ns)
-        uv_sleep(1);
-}
-
 static void
 test_lookup_finds_addresses(void **state)
 {
@@ -68,7 +58,7 @@ test_lookup_finds_addresses(void **state)
     look_up("localhost", &answer);
     assert_int_equal(answer.status, FQ_OK);
     assert_in_range(answer.n_addresses, 1, FQ_LOOKUP_ADDRESSES_MAX);
-    await_helpers(n_blocks);
+    fq_test_await_errands(n_blocks);
 }
 
 static void
@@ -90,7 +80,7 @@ test_lookup_says_what_is_wrong(void **state)
     assert_int_equal(
         fq_lookup_start(NULL, host, 1, on_answer, &answer, &lookup),
         FQ_ERR_LIMIT);
-    await_helpers(n_blocks);
+    fq_test_await_errands(n_blocks);
 }
 
 static void
@@ -114,7 +104,7 @@ test_lookup_can_be_forgotten(void **state)
     fq_lookup_cancel(NULL);
     assert_int_equal(uv_loop_close(&loop), 0);
     assert_int_equal(answer.n_calls, 0);
-    await_helpers(n_blocks);
+    fq_test_await_errands(n_blocks);
 }
 
 static fq_status
@@ -129,7 +119,7 @@ body_start(void *arg)
                                        answer, &lookup);
     uv_run(&loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&loop), 0);
-    await_helpers(n_blocks);
+    fq_test_await_errands(n_blocks);
     return status;
 }
 

@@ -178,6 +178,7 @@ static void
 test_redis_threads_publish_to_two_instances(void **state)
 {
     (void)state;
+    long n_blocks = fq_alloc_n_live();
     assert_int_equal(fq_reactor_new(&reactor), FQ_OK);
     for (size_t i = 0; i < N_INSTANCES; i++)
         start(&instances[i]);
@@ -200,6 +201,7 @@ test_redis_threads_publish_to_two_instances(void **state)
         fq_publisher_unref(self->publisher);
     }
     fq_reactor_release(reactor);
+    fq_test_await_errands(n_blocks);
 }
 
 int
