@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -47,6 +48,21 @@ redis_server_is_there(uint16_t port)
     return is_there;
 }
 
+/* It answers at its socket. The file alone is there before it listens. */
+static inline bool
+redis_server_is_up(void)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    char answer[8];
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    strcpy(address.sun_path, redis_server_socket);
+    bool is_up = connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0
+                 && write(fd, "PING\r\n", 6) == 6
+                 && read(fd, answer, sizeof(answer)) > 0 && answer[0] == '+';
+    close(fd);
+    return is_up;
+}
+
 static inline void
 redis_server_start(void)
 {
@@ -60,14 +76,16 @@ redis_server_start(void)
              redis_server_folder);
     redis_server_pid = fork();
     if (redis_server_pid == 0) {
-        if (freopen("/dev/null", "w", stdout) == NULL)
+        /* One that is left behind keeps nobody who reads the test. */
+        if (freopen("/dev/null", "w", stdout) == NULL
+            || freopen("/dev/null", "w", stderr) == NULL)
             _exit(126);
         execlp("redis-server", "redis-server", "--port", port, "--bind",
                "127.0.0.1", "--unixsocket", redis_server_socket, "--dir",
                redis_server_folder, "--save", "", NULL);
         _exit(127);
     }
-    for (int i = 0; i < 3000 && access(redis_server_socket, F_OK) != 0; i++)
+    for (int i = 0; i < 3000 && !redis_server_is_up(); i++)
         usleep(10000);
 }
 
