@@ -138,13 +138,25 @@ test: test-setup ## set up, then run all tests
 # The oldest PostgreSQL that is supported and the newest, beside the system's.
 POSTGRES_VERSIONS := 13 18
 
-prove: test-setup prove-postgres ## measure the project's promises at full size
+prove: test-setup prove-postgres prove-redis ## measure the project's promises at full size
 	@FRAISEQL_PROVE=1 exec $(VENV)/bin/pytest -m prove $(T)
 
 prove-postgres: test-setup tests/postgres/node_modules/.stamp
 	@for version in $(POSTGRES_VERSIONS); do \
 	    echo "prove: PostgreSQL $$version"; \
 	    FRAISEQL_POSTGRES=$$version $(VENV)/bin/pytest $(wildcard tests/integration/test_postgres_*.py) || exit 1; \
+	done
+
+# The oldest Redis that is supported, and Valkey, beside the system's.
+REDIS_VERSIONS := 6.2 valkey
+REDIS_TESTS := $(wildcard tests/integration/test_redis*.py) tests/c/test_c.py \
+    $(patsubst %,tests/integration/test_%.py,bus bus_log control instances resume)
+
+prove-redis: test-setup
+	@$(PY) tests/redis_versions.py $(REDIS_VERSIONS)
+	@for version in $(REDIS_VERSIONS); do \
+	    echo "prove: Redis $$version"; \
+	    FRAISEQL_REDIS=$$version $(VENV)/bin/pytest -k redis $(REDIS_TESTS) || exit 1; \
 	done
 
 differential: test-setup ## compare 100,000 random cases with graphql-core
@@ -253,5 +265,5 @@ distclean: clean ## remove everything that a checkout does not have
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help system-build system-npm system-test system-fuzz deps graphiql build run test-setup test prove prove-postgres \
+.PHONY: help system-build system-npm system-test system-fuzz deps graphiql build run test-setup test prove prove-postgres prove-redis \
     differential chaos fuzz bench lint strict format asan clean distclean FORCE

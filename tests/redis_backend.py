@@ -13,7 +13,15 @@ import subprocess
 import time
 from collections.abc import Iterator
 
+import redis_versions
+
 __all__ = ["RedisError", "RedisSentinel", "RedisServer", "free_port", "server"]
+
+#: Another version than the system's, of those in redis_versions.py. All look
+#: for the program where PATH says, C tests too.
+VERSION = os.environ.get("FRAISEQL_REDIS")
+if VERSION:
+    os.environ["PATH"] = f"{redis_versions.folder_of(VERSION)}:{os.environ['PATH']}"
 
 #: Seconds for a server to start or to answer.
 DEADLINE = 30.0
@@ -39,8 +47,7 @@ class RedisServer:
     """
 
     def __init__(self, folder: pathlib.Path, **options: str) -> None:
-        # tests/integration/test_redis_versions.py names another version's.
-        binary = os.environ.get("FRAISEQL_REDIS_SERVER") or shutil.which("redis-server")
+        binary = shutil.which("redis-server")
         assert binary is not None, "redis-server is missing: csrc/deps/system.sh test installs it"
         self._binary = binary
         self.folder = folder
