@@ -38,6 +38,10 @@ class BusKind:
         """Publish the text `data` as a program without our package does."""
         raise NotImplementedError
 
+    def add_wrong(self, config: EventBusConfig, channel: str) -> None:
+        """Write an entry that is no event, past everything that would refuse it."""
+        raise NotImplementedError
+
     def forget(self, config: EventBusConfig, channel: str) -> None:
         """Drop what was published on `channel`, as happens to what is old, up to
         the last event; that of a `history_events=2` goes by itself."""
@@ -99,6 +103,9 @@ class Redis(BusKind):
         entry = ("channel", channel, "data", data)
         self.command(config, "XADD", self.stream_of(channel), "*", *entry)
 
+    def add_wrong(self, config: EventBusConfig, channel: str) -> None:
+        self.add(config, channel, "[]")
+
     def forget(self, config: EventBusConfig, channel: str) -> None:
         # Its last entry stays; other channels' may come behind it.
         found = self.command(config, "XREVRANGE", self.stream_of(channel), "+", "-")
@@ -146,6 +153,12 @@ class PostgreSQL(BusKind):
     def add(self, config: EventBusConfig, channel: str, data: str) -> None:
         self.client(config).execute(
             "SELECT fraiseql.publish($1, 'sql', $2::jsonb)", (channel, data)
+        )
+
+    def add_wrong(self, config: EventBusConfig, channel: str) -> None:
+        self.client(config).execute(
+            "INSERT INTO fraiseql.outbox (channel, event_type, data) VALUES ($1, 'sql', '[]')",
+            (channel,),
         )
 
     def forget(self, config: EventBusConfig, channel: str) -> None:

@@ -3,6 +3,9 @@
  * Thread: reactor. */
 #include "bus/bus.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "base/check.h"
 
 void
@@ -142,6 +145,23 @@ fq_bus_tell_gap(fq_bus *bus, fq_str reason)
     FQ_CHECK(!bus->is_delivering);
     atomic_fetch_add_explicit(&bus->n_gaps, 1, memory_order_relaxed);
     tell_watchers(bus, tell_gap, reason);
+}
+
+static void
+tell_unreadable(fq_bus_watcher *watcher, fq_str text)
+{
+    if (watcher->unreadable_cb != NULL)
+        watcher->unreadable_cb(watcher, text);
+}
+
+void
+fq_bus_note_unreadable(fq_bus *bus, const char *entry, const fq_error *error)
+{
+    char text[FQ_ERROR_MESSAGE_MAX + FQ_EVENT_ID_MAX + 32];
+    snprintf(text, sizeof(text), "entry %.*s of the bus is no event: %s",
+             FQ_EVENT_ID_MAX, entry, error->message);
+    atomic_fetch_add_explicit(&bus->n_unreadable, 1, memory_order_relaxed);
+    tell_watchers(bus, tell_unreadable, fq_str_of(text));
 }
 
 /* ── history ── */

@@ -56,6 +56,9 @@ typedef struct fq_bus_watcher {
     /* Between the events delivered before and those that come now others are
      * missing, nobody can say which; |reason| is a sentence. May be NULL. */
     void (*gap_cb)(struct fq_bus_watcher *watcher, fq_str reason);
+    /* An entry of the server is no event; |reason| is a sentence. May be
+     * NULL. */
+    void (*unreadable_cb)(struct fq_bus_watcher *watcher, fq_str reason);
 } fq_bus_watcher;
 
 /* One event on its way to the server, owned by who publishes. */
@@ -200,6 +203,13 @@ fq_bus_set_state(fq_bus *bus, fq_bus_state state, const fq_error *error);
 /* For adapters: tells the watchers of a gap, before the events behind it. */
 void
 fq_bus_tell_gap(fq_bus *bus, fq_str reason);
+
+/* For adapters: counts an entry that is no event, and tells the watchers that
+ * what the server calls |entry| is none, with the words of |error|. To those who
+ * listen to its channel, if it has one, it is delivered all the same, as one
+ * that is_unreadable. */
+void
+fq_bus_note_unreadable(fq_bus *bus, const char *entry, const fq_error *error);
 
 /* For adapters: hands |event| (which has its id) to every listener. Listeners
  * may join and leave meanwhile: one that left is not called any more, one

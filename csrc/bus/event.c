@@ -106,6 +106,17 @@ fail:
     return status;
 }
 
+fq_status
+fq_event_new_unreadable(fq_str channel, uint64_t created_at_ns,
+                        fq_event **pevent)
+{
+    fq_status status = fq_event_new(channel, channel, FQ_STR_LIT("{}"),
+                                    created_at_ns, 0, pevent, NULL);
+    if (status == FQ_OK)
+        (*pevent)->is_unreadable = true;
+    return status;
+}
+
 static fq_status
 event_copy_label(fq_str text, const char *what, fq_rcbuf **pcopy,
                  fq_error *error)

@@ -43,6 +43,9 @@ struct fq_event {
     fq_rcbuf *boundary;     /* the subgraph that owns it; likewise */
     fq_rcbuf *meta;         /* the JSON text of an object; NULL: none */
     bool is_reserved;       /* its channel is: it is no event for anybody */
+    bool is_unreadable;     /* it stands for one that nobody can read: it has
+                             * an id, a place and a channel, all of whose
+                             * listeners are told of a gap; |data| is {} */
     uint64_t created_at_ns; /* wall clock, since 1970 */
     uint64_t offset;        /* its number, where the bus gives them one */
     fq_rcbuf *span;         /* what the bus has to say of where it is besides
@@ -69,6 +72,13 @@ fq_status
 fq_event_new(fq_str channel, fq_str event_type, fq_str data,
              uint64_t created_at_ns, size_t max_bytes, fq_event **pevent,
              fq_error *error);
+
+/* Makes one that stands for an entry on |channel| that is no event. Errors:
+ * FQ_ERR_INVALID: |channel| is none, so nobody can have waited for it;
+ * FQ_ERR_NOMEM. */
+fq_status
+fq_event_new_unreadable(fq_str channel, uint64_t created_at_ns,
+                        fq_event **pevent);
 
 /* Says whose |event| is, before it is published, once. ptr NULL or empty: not
  * said. Errors: FQ_ERR_INVALID (a name over FQ_EVENT_NAME_MAX or not UTF-8,

@@ -89,21 +89,6 @@ lose_without_memory(fq_postgres_reader *self)
 
 /* ── events ── */
 
-/* Somebody has written what our functions would have refused. */
-static void
-pass_over(fq_postgres_reader *self, const PGresult *row, const fq_error *error)
-{
-    char text[512];
-    int len = snprintf(text, sizeof(text),
-                       "entry %s of the outbox is no event: %s",
-                       PQgetvalue(row, 0, FQ_POSTGRES_ROW_ID), error->message);
-    atomic_fetch_add_explicit(&self->bus->n_unreadable, 1,
-                              memory_order_relaxed);
-    size_t n = len < 0 ? 0 : (size_t)len;
-    fq_bus_tell_gap(
-        self->bus, fq_str_make(text, n < sizeof(text) ? n : sizeof(text) - 1));
-}
-
 static void
 deliver_row(fq_postgres_reader *self, const PGresult *row)
 {
@@ -126,10 +111,12 @@ deliver_row(fq_postgres_reader *self, const PGresult *row)
     self->id = id;
     self->n_rows++;
     fq_postgres_failover_note_event(&self->failover, id, created_at_us);
-    if (status != FQ_OK) {
-        pass_over(self, row, &error);
+    /* Somebody has written what our functions would have refused. */
+    if (status != FQ_OK || event->is_unreadable)
+        fq_bus_note_unreadable(self->bus,
+                               PQgetvalue(row, 0, FQ_POSTGRES_ROW_ID), &error);
+    if (status != FQ_OK)
         return;
-    }
     uint64_t now_ns = fq_clock_wall_ns();
     uint64_t lag_ns = now_ns > event->created_at_ns
                           ? now_ns - event->created_at_ns

@@ -56,7 +56,9 @@ fq_postgres_row_is_of(const PGresult *head, const char *epoch)
 }
 
 /* Makes the event of |row|, with its id, which is its offset as well, and one
- * more reference on |span|. Errors: FQ_ERR_NOMEM; others: it is none. */
+ * more reference on |span|. Where it is none, but on a channel, one that
+ * is_unreadable, and |error| says why. Errors: FQ_ERR_NOMEM; FQ_ERR_INVALID: it
+ * is nothing that anybody can wait for, |error| says why. */
 fq_status
 fq_postgres_row_event(const PGresult *row, fq_rcbuf *span, fq_event **pevent,
                       fq_error *error);

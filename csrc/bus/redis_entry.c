@@ -186,9 +186,51 @@ read_fields(const redisReply *list, fields *fields)
     return true;
 }
 
+/* When the event was made: what the entry says, else when the server took it.
+ */
+static fq_status
+read_time(const fields *fields, fq_redis_id id, uint64_t *pcreated_at_ns,
+          fq_error *error)
+{
+    *pcreated_at_ns = id.ms > UINT64_MAX / FQ_NS_PER_MS ? UINT64_MAX
+                                                        : id.ms * FQ_NS_PER_MS;
+    const char *at = fields->created_at.ptr;
+    if (at == NULL)
+        return FQ_OK;
+    const char *end = at + fields->created_at.len;
+    uint64_t created_at_ns;
+    if (!read_number(&at, end, &created_at_ns) || at != end)
+        return fq_error_set(error, FQ_ERR_INVALID, FQ_ERROR_NO_POS,
+                            "created_at_ns is no number");
+    *pcreated_at_ns = created_at_ns;
+    return FQ_OK;
+}
+
+static fq_status
+read_event(const fields *fields, uint64_t created_at_ns, size_t max_bytes,
+           fq_event **pevent, fq_error *error)
+{
+    if (fields->data.ptr == NULL)
+        return fq_error_set(error, FQ_ERR_INVALID, FQ_ERROR_NO_POS,
+                            "it has no data");
+    fq_status status = fq_event_new(
+        fields->channel,
+        fields->event_type.ptr != NULL ? fields->event_type : fields->channel,
+        fields->data, created_at_ns, max_bytes, pevent, error);
+    if (status != FQ_OK)
+        return status;
+    status = fq_event_label(*pevent, fields->tenant_id, fields->boundary,
+                            fields->meta, error);
+    if (status != FQ_OK) {
+        fq_event_unref(*pevent);
+        *pevent = NULL;
+    }
+    return status;
+}
+
 fq_status
 fq_redis_entry_read(const redisReply *entry, size_t max_bytes,
-                    fq_redis_id *pid, fq_event **pevent)
+                    fq_redis_id *pid, fq_event **pevent, fq_error *error)
 {
     *pevent = NULL;
     *pid = (fq_redis_id){0, 0};
@@ -197,33 +239,18 @@ fq_redis_entry_read(const redisReply *entry, size_t max_bytes,
         || !is_text(entry->element[0])
         || !fq_redis_id_read(text_of(entry->element[0]), pid)
         || !read_fields(entry->element[1], &fields))
-        return FQ_ERR_INVALID;
+        return fq_error_set(error, FQ_ERR_INVALID, FQ_ERROR_NO_POS,
+                            "it is no list of names and values");
     if (fields.channel.ptr == NULL)
         return FQ_ERR_NOT_FOUND;
-    if (fields.event_type.ptr == NULL)
-        fields.event_type = fields.channel;
-    if (fields.data.ptr == NULL)
-        return FQ_ERR_INVALID;
-    uint64_t created_at_ns = pid->ms > UINT64_MAX / FQ_NS_PER_MS
-                                 ? UINT64_MAX
-                                 : pid->ms * FQ_NS_PER_MS;
-    const char *at = fields.created_at.ptr;
-    if (at != NULL
-        && (!read_number(&at, at + fields.created_at.len, &created_at_ns)
-            || at != fields.created_at.ptr + fields.created_at.len))
-        return FQ_ERR_INVALID;
-    fq_status status = fq_event_new(fields.channel, fields.event_type,
-                                    fields.data, created_at_ns, max_bytes,
-                                    pevent, NULL);
+    uint64_t created_at_ns;
+    fq_status status = read_time(&fields, *pid, &created_at_ns, error);
     if (status == FQ_OK)
-        status = fq_event_label(*pevent, fields.tenant_id, fields.boundary,
-                                fields.meta, NULL);
-    if (status == FQ_OK) {
+        status = read_event(&fields, created_at_ns, max_bytes, pevent, error);
+    if (status != FQ_OK && status != FQ_ERR_NOMEM)
+        status = fq_event_new_unreadable(fields.channel, created_at_ns,
+                                         pevent);
+    if (status == FQ_OK)
         fq_redis_id_write(*pid, (*pevent)->id);
-        return FQ_OK;
-    }
-    if (*pevent != NULL)
-        fq_event_unref(*pevent);
-    *pevent = NULL;
-    return status == FQ_ERR_NOMEM ? status : FQ_ERR_INVALID;
+    return status;
 }

@@ -10,6 +10,7 @@
 #include <hiredis/hiredis.h>
 
 #include "base/buf.h"
+#include "base/error.h"
 #include "base/status.h"
 #include "base/str.h"
 #include "bus/event.h"
@@ -39,11 +40,13 @@ void
 fq_redis_xadd_write(fq_buf *buf, fq_str stream, uint64_t max_events,
                     const fq_event *event);
 
-/* The event in |entry|, a reply `[id, [field, value, ...]]`, and its id.
+/* The event in |entry|, a reply `[id, [field, value, ...]]`, and its id. Where
+ * it is none, but on a channel, one that is_unreadable, and |error| says why.
  * FQ_ERR_NOT_FOUND: it is a mark without an event. Errors: FQ_ERR_INVALID: it
- * is no event (*pid is set if there is one, else 0-0); FQ_ERR_NOMEM. */
+ * is nothing that anybody can wait for (*pid is set if there is one, else 0-0;
+ * |error| says why); FQ_ERR_NOMEM. */
 fq_status
 fq_redis_entry_read(const redisReply *entry, size_t max_bytes,
-                    fq_redis_id *pid, fq_event **pevent);
+                    fq_redis_id *pid, fq_event **pevent, fq_error *error);
 
 #endif

@@ -266,7 +266,7 @@ take_shard(fq_redis *redis, look *self, unsigned i, size_t *pn_events)
         fq_redis_id id;
         fq_event *event;
         status = fq_redis_entry_read(shard->entries->element[k], DATA_MAX, &id,
-                                     &event);
+                                     &event, NULL);
         if (id.ms != 0 || id.seq != 0)
             last = id;
         if (status == FQ_OK) {
@@ -274,7 +274,7 @@ take_shard(fq_redis *redis, look *self, unsigned i, size_t *pn_events)
             event->bus = &redis->bus;
             self->read->events[(*pn_events)++] = event;
         } else if (status != FQ_ERR_NOMEM) {
-            status = FQ_OK; /* it is none */
+            status = FQ_OK; /* nobody can miss it */
         }
     }
     fq_redis_span_fini(&span);

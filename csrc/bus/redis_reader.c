@@ -66,19 +66,29 @@ deliver_event(fq_redis *self, fq_redis_id id, fq_event *event)
 }
 
 static void
+note_unreadable(fq_redis *self, fq_redis_id id, const fq_error *error)
+{
+    char text[FQ_EVENT_ID_MAX];
+    fq_redis_id_write(id, text);
+    fq_redis_name_event(self, self->span.shard, text);
+    fq_bus_note_unreadable(&self->bus, text, error);
+}
+
+static void
 deliver_entry(fq_redis *self, const redisReply *entry)
 {
     fq_redis_id id;
     fq_event *event;
-    fq_status status = fq_redis_entry_read(entry, DATA_MAX, &id, &event);
+    fq_error error;
+    fq_status status = fq_redis_entry_read(entry, DATA_MAX, &id, &event,
+                                           &error);
     if (id.ms != 0 || id.seq != 0)
         self->shards[self->span.shard].delivered = id;
+    if (status == FQ_ERR_INVALID || (status == FQ_OK && event->is_unreadable))
+        note_unreadable(self, id, &error);
     if (status == FQ_OK) {
         fq_redis_span_stamp(&self->span, self, event);
         deliver_event(self, id, event);
-    } else if (status == FQ_ERR_INVALID) {
-        atomic_fetch_add_explicit(&self->bus.n_unreadable, 1,
-                                  memory_order_relaxed);
     } else if (status == FQ_ERR_NOMEM) {
         fq_bus_tell_gap(&self->bus, FQ_STR_LIT("out of memory"));
     }

@@ -35,6 +35,10 @@
  * still reads the payload, and no payload outlives its event by more than its
  * deliveries.
  *
+ * Unreadable. An event of which nothing but the channel is known comes by the
+ * same way, and each who listens there is told of a gap in its place: whether
+ * it would have wanted the event, or may have it, nobody can say.
+ *
  * Without memory. The FIFO takes an event without memory when it is empty,
  * which is the rule. Otherwise the event is lost, and so is a payload that
  * cannot be made: each subscription concerned counts it, and its next
@@ -48,6 +52,7 @@
 #include "engine/engine.h"
 #include "engine/event_rate.h"
 #include "engine/internal.h"
+#include "engine/listening.h"
 #include "engine/payload.h"
 
 /* Room for variants that is kept between events: 8 KiB. */
@@ -221,10 +226,42 @@ dispatch_begin(fq_engine *engine)
     if (dispatch->event == NULL)
         return false;
     dispatch->event_seq = dispatch->accepted_seq - n_waiting + 1;
+    dispatch->iter = 0;
     fq_security_read_event(engine->policy, dispatch->event, &dispatch->facts);
     fq_predicate_cursor_open(&dispatch->cursor, &engine->predicates,
                              dispatch->event);
     return true;
+}
+
+/* Who meets the current event next. One that is unreadable has no value that
+ * anybody could be found by: it is walked past all subscriptions, where some of
+ * its channel are found so. */
+static fq_sub *
+next_met(fq_engine *engine)
+{
+    fq_dispatch *dispatch = &engine->dispatch;
+    fq_sub *sub = fq_predicate_cursor_next(&dispatch->cursor);
+    if (sub != NULL || !dispatch->event->is_unreadable)
+        return sub;
+    const fq_channel *channel = fq_predicate_index_find(&engine->predicates,
+                                                        dispatch->event);
+    if (channel == NULL || channel->data == NULL)
+        return NULL;
+    return fq_registry_next(&engine->registry, &dispatch->iter);
+}
+
+/* |sub| meets the current event, which is unreadable: it might have wanted it.
+ */
+static void
+dispatch_tell(fq_engine *engine, fq_sub *sub)
+{
+    fq_dispatch *dispatch = &engine->dispatch;
+    if (sub->since_seq >= dispatch->event_seq
+        || !fq_sub_is_on(sub, fq_predicate_index_find(&engine->predicates,
+                                                      dispatch->event)))
+        return;
+    sub->since_seq = dispatch->event_seq;
+    (void)fq_engine_tell_gap(engine, sub);
 }
 
 /* Everybody has met the current event. */
@@ -289,12 +326,31 @@ fq_dispatch_close(fq_engine *engine)
     engine->dispatch.is_running = false;
 }
 
+/* Without memory: whoever listens to the channel of |event|, which is
+ * unreadable, counts it as lost. */
+static void
+dispatch_lose_unreadable(fq_engine *engine, fq_event *event)
+{
+    const fq_channel *channel = fq_predicate_index_find(&engine->predicates,
+                                                        event);
+    size_t iter = 0;
+    fq_sub *sub;
+    while ((sub = fq_registry_next(&engine->registry, &iter)) != NULL) {
+        if (sub->replay == NULL && fq_sub_is_on(sub, channel))
+            fq_engine_lose(engine, sub);
+    }
+}
+
 /* There is no memory to queue |event|: whoever would have got it, counts, but
  * for those who get it from the history. */
 static void
 dispatch_lose(fq_engine *engine, fq_event *event, uint64_t now_ns)
 {
     fq_replay_note_lost(engine);
+    if (event->is_unreadable) {
+        dispatch_lose_unreadable(engine, event);
+        return;
+    }
     fq_event_security facts;
     fq_security_read_event(engine->policy, event, &facts);
     fq_predicate_cursor cursor;
@@ -332,9 +388,11 @@ fq_dispatch_run(fq_engine *engine, uint64_t now_ns)
      * to costs something, too. */
     size_t n_left = dispatch->slice;
     for (; n_left > 0 && dispatch_begin(engine); n_left--) {
-        fq_sub *sub = fq_predicate_cursor_next(&dispatch->cursor);
+        fq_sub *sub = next_met(engine);
         if (sub == NULL) {
             dispatch_end(engine);
+        } else if (dispatch->event->is_unreadable) {
+            dispatch_tell(engine, sub);
         } else if (dispatch_admit(engine, sub, now_ns)) {
             n_matched++;
             dispatch_match(engine, sub, now_ns);

@@ -24,6 +24,8 @@ typedef struct fq_dispatch {
     uint64_t event_seq;         /* its number */
     fq_event_security facts;    /* about it */
     fq_predicate_cursor cursor; /* where among those who may want it */
+    size_t iter;                /* behind them, when it is_unreadable: where
+                                 * among all, see next_met() */
     fq_plan_variant **variants; /* that share a payload of it; one ref each */
     size_t n_variants;
     size_t variants_cap;

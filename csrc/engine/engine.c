@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "engine/caller.h"
 #include "engine/dispatch.h"
+#include "engine/gap.h"
 #include "engine/internal.h"
 #include "json/reader.h"
 
@@ -35,6 +36,8 @@ fq_engine_new(const fq_engine_limits *limits, fq_metrics *metrics,
     fq_shared_table_init(&engine->shared);
     fq_replay_table_init(&engine->replays);
     fq_status status = fq_dispatch_init(&engine->dispatch);
+    if (status == FQ_OK)
+        status = fq_gap_init(engine);
     if (status == FQ_OK)
         status = fq_plan_cache_new(limits->max_plans, limits->max_plan_bytes,
                                    &engine->plans);

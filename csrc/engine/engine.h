@@ -369,12 +369,13 @@ fq_user_table *
 fq_engine_users(fq_engine *engine);
 
 /* Events were lost, nobody can say which, between those accepted before and
- * those that come: tells |sub| by |payload|, a result without data, behind what
- * it was given and still waits for a resolver. A source, and who catches up (the
- * history tells it), hears nothing. Counted. Only while no accepted event
- * waits. May end any subscription. */
-void
-fq_engine_tell_gap(fq_engine *engine, fq_sub *sub, fq_rcbuf *payload);
+ * those that come: tells |sub| by a result without data, behind what it was
+ * given and still waits for a resolver; who asked for positions ends with
+ * POSITION_LOST. A source, and who catches up otherwise (the history tells it),
+ * hears nothing: false. Counted. Only while no accepted event waits, or in
+ * place of the one that is being dispatched. May end any subscription. */
+bool
+fq_engine_tell_gap(fq_engine *engine, fq_sub *sub);
 
 /* The subscription |id| names, or NULL when it has ended. O(1). */
 fq_sub *

@@ -18,6 +18,24 @@
 
 #include "engine/internal.h"
 
+/* A result like that of a resolver that failed: it ends nothing. How many
+ * events are missing is not known, so there is no number. */
+static const fq_str lost_text = FQ_STR(
+    "{\"data\":null,\"errors\":[{\"message\":\"Events were lost: there is a "
+    "gap before what comes next.\",\"extensions\":{\"code\":\"EVENTS_LOST\"}}"
+    "]");
+
+/* Who asked for positions knows what to do: what it has is worth nothing. */
+static const fq_str lost_errors = FQ_STR(
+    "[{\"message\":\"Events were lost; subscribe afresh.\",\"extensions\":"
+    "{\"code\":\"POSITION_LOST\"}}]");
+
+fq_status
+fq_gap_init(fq_engine *engine)
+{
+    return fq_rcbuf_new(lost_text, &engine->gap);
+}
+
 static void
 deliver(fq_engine *engine, fq_sub *sub)
 {
@@ -38,40 +56,61 @@ count_owed(const fq_sub *sub)
     return sub->n_calls + sub->pending.n_items;
 }
 
-void
-fq_engine_tell_gap(fq_engine *engine, fq_sub *sub, fq_rcbuf *payload)
+/* The number of the event that came last before the gap, or stands for it. */
+static uint64_t
+seq_of_gap(const fq_engine *engine)
+{
+    const fq_dispatch *dispatch = &engine->dispatch;
+    return dispatch->event != NULL ? dispatch->event_seq
+                                   : dispatch->accepted_seq;
+}
+
+/* Ends |sub|, which the sink may have done. */
+static void
+end(fq_engine *engine, fq_sub *sub)
+{
+    fq_sub_id id = sub->id;
+    FQ_METRIC_ADD(engine->metrics, subscriptions_with_gaps, 1);
+    sub->sink->ops->refuse(sub->sink, sub, FQ_END_POSITION_LOST, lost_errors);
+    sub = fq_registry_find(&engine->registry, id);
+    if (sub != NULL)
+        fq_engine_unsubscribe(engine, sub, FQ_END_POSITION_LOST);
+}
+
+bool
+fq_engine_tell_gap(fq_engine *engine, fq_sub *sub)
 {
     if (sub->kind == FQ_FIELD_SOURCE)
-        return;
+        return false;
+    if (sub->ends_at_gap) {
+        end(engine, sub);
+        return true;
+    }
     if (sub->replay != NULL) {
         fq_replay_note_lost(engine);
-        return;
-    }
-    if (engine->gap != payload) {
-        fq_rcbuf_unref(engine->gap);
-        engine->gap = fq_rcbuf_ref(payload);
+        return false;
     }
     fq_sub_id id = sub->id;
     size_t n_owed = count_owed(sub);
+    uint64_t seq = seq_of_gap(engine);
     bool is_same = sub->shared == NULL
                        ? n_owed == sub->gap_left
-                       : n_owed > 0
-                             && sub->shared->gap_seq
-                                    == engine->dispatch.accepted_seq;
+                       : n_owed > 0 && sub->shared->gap_seq == seq;
     if (sub->gap_left > 0 && !is_same) {
         deliver(engine, sub);
         sub = fq_registry_find(&engine->registry, id);
         if (sub == NULL)
-            return;
+            return true;
         n_owed = count_owed(sub);
     }
     if (n_owed == 0) {
         deliver(engine, sub);
-        return;
+        return true;
     }
     sub->gap_left = n_owed < UINT32_MAX ? (uint32_t)n_owed : UINT32_MAX;
     if (sub->shared != NULL)
-        sub->shared->gap_seq = engine->dispatch.accepted_seq;
+        sub->shared->gap_seq = seq;
+    return true;
 }
 
 /* ── what is called for one ── */

@@ -6,6 +6,10 @@
 
 #include "engine/engine.h"
 
+/* Makes what tells of one. Errors: FQ_ERR_NOMEM. */
+fq_status
+fq_gap_init(fq_engine *engine);
+
 /* An event that |sub| had called for has been answered, and what came of that
  * delivered. */
 void

@@ -35,7 +35,7 @@ struct fq_engine {
     bool has_event_rates;            /* one of them is set */
     fq_shared_table shared;
     fq_replay_table replays;
-    fq_rcbuf *gap;  /* what tells of one; one reference; NULL: none yet */
+    fq_rcbuf *gap;  /* what tells of one; one reference */
     fq_buf scratch; /* for payloads; free between any two callbacks */
 };
 

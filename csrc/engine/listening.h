@@ -61,6 +61,17 @@ fq_listening_fini(fq_listening *self);
 fq_status
 fq_listening_enter(const fq_listening *self, fq_engine *engine, fq_sub *sub);
 
+/* Whether |sub| is on |channel| (NULL: on none). */
+static inline bool
+fq_sub_is_on(const fq_sub *sub, const fq_channel *channel)
+{
+    for (size_t i = 0; i < sub->n_listeners; i++) {
+        if (fq_listener_is_on(&sub->listeners[i], channel))
+            return true;
+    }
+    return false;
+}
+
 /* Takes |sub| off all channels and frees what that took. Never fails. */
 void
 fq_listening_leave(fq_engine *engine, fq_sub *sub);

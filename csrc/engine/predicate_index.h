@@ -91,6 +91,14 @@ fq_listener_is_on(const fq_listener *listener, const fq_channel *channel)
     return own == channel;
 }
 
+/* The channel of |event|, if anybody listens there; else NULL. */
+static inline const fq_channel *
+fq_predicate_index_find(const fq_predicate_index *index, const fq_event *event)
+{
+    return fq_channel_index_find(&index->channels,
+                                 fq_rcbuf_str(event->channel));
+}
+
 /* Subscriptions on channel |name|, by whatever key. */
 size_t
 fq_predicate_index_n_subs(const fq_predicate_index *index, fq_str name);

@@ -31,6 +31,7 @@
 #include "base/alloc.h"
 #include "base/check.h"
 #include "engine/internal.h"
+#include "engine/listening.h"
 
 static const fq_str errors_lost = FQ_STR(
     "[{\"message\":\"The events behind this position are no longer known; "
@@ -269,16 +270,6 @@ leave_batch(fq_engine *engine, fq_replay *self, size_t n, fq_list *list)
     refuse(engine, self, FQ_END_ERROR, errors_no_memory);
 }
 
-static bool
-is_on(const fq_sub *sub, const fq_channel *channel)
-{
-    for (size_t i = 0; i < sub->n_listeners; i++) {
-        if (fq_listener_is_on(&sub->listeners[i], channel))
-            return true;
-    }
-    return false;
-}
-
 /* Hands |event|, which is number |table->at| of the batch and the current one,
  * to |self| if it listens to it; false: it does not, and nothing happened. */
 static bool
@@ -287,8 +278,13 @@ serve(fq_engine *engine, fq_replay *self, fq_event *event,
 {
     fq_replay_table *table = &engine->replays;
     fq_sub *sub = self->sub;
-    if (self->from > table->at || !is_on(sub, channel))
+    if (self->from > table->at || !fq_sub_is_on(sub, channel))
         return false;
+    if (event->is_unreadable) {
+        /* Whatever it asked for: what it misses cannot be had. */
+        refuse(engine, self, FQ_END_POSITION_LOST, errors_lost);
+        return true;
+    }
     fq_sub_id id = sub->id;
     bool has = has_room(engine, sub, event);
     sub = fq_registry_find(&engine->registry, id);
@@ -303,13 +299,6 @@ serve(fq_engine *engine, fq_replay *self, fq_event *event,
     return true;
 }
 
-static const fq_channel *
-find_channel(const fq_engine *engine, const fq_event *event)
-{
-    return fq_channel_index_find(&engine->predicates.channels,
-                                 fq_rcbuf_str(event->channel));
-}
-
 /* Hands the next event of the batch to all who want it; returns how many were
  * asked. */
 static size_t
@@ -319,7 +308,8 @@ replay_event(fq_engine *engine, uint64_t now_ns)
     fq_event *event = table->events[table->at];
     const fq_channel *channel = event->is_reserved
                                     ? NULL
-                                    : find_channel(engine, event);
+                                    : fq_predicate_index_find(
+                                          &engine->predicates, event);
     size_t n_steps = 1;
     if (channel != NULL) {
         table->n_replayed++;
@@ -333,7 +323,7 @@ replay_event(fq_engine *engine, uint64_t now_ns)
             n_steps++;
             /* A callback may have ended the last that listened. */
             if (serve(engine, replay_of(node), event, channel, now_ns))
-                channel = find_channel(engine, event);
+                channel = fq_predicate_index_find(&engine->predicates, event);
         }
         fq_dispatch_close(engine);
     }

@@ -78,12 +78,21 @@ on_state(fq_bus_watcher *watcher)
     self->away_ns = 0;
 }
 
+static void
+on_unreadable(fq_bus_watcher *watcher, fq_str reason)
+{
+    fq_bus_log *self = FQ_CONTAINER_OF(watcher, fq_bus_log, watcher);
+    fq_notices_add(self->notices, fq_clock_now_ns(), "%.*s", (int)reason.len,
+                   reason.ptr);
+}
+
 void
 fq_bus_log_begin(fq_bus_log *self, fq_bus *bus, fq_notices *notices)
 {
     *self = (fq_bus_log){.bus = bus, .notices = notices};
     self->watcher.state_cb = on_state;
     self->watcher.error_cb = on_error;
+    self->watcher.unreadable_cb = on_unreadable;
     fq_bus_watch(bus, &self->watcher);
 }
 

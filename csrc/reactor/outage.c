@@ -13,18 +13,6 @@
 /* Told before everybody else gets a turn, see management.c. */
 #define SLICE 512
 
-/* A result like that of a resolver that failed: it ends nothing. How many
- * events are missing is not known, so there is no number. */
-static const fq_str lost_text = FQ_STR(
-    "{\"data\":null,\"errors\":[{\"message\":\"Events were lost: there is a "
-    "gap before what comes next.\",\"extensions\":{\"code\":\"EVENTS_LOST\"}}"
-    "]");
-
-/* Who asked for positions knows what to do: what it has is worth nothing. */
-static const fq_str lost_errors = FQ_STR(
-    "[{\"message\":\"Events were lost; subscribe afresh.\",\"extensions\":"
-    "{\"code\":\"POSITION_LOST\"}}]");
-
 fq_status
 fq_outage_admit(fq_service *service, fq_gql_errors *errors)
 {
@@ -48,21 +36,6 @@ stop_telling(fq_service *service)
 }
 
 static void
-tell_sub(fq_service *service, fq_sub *sub)
-{
-    if (sub->kind == FQ_FIELD_SOURCE)
-        return;
-    if (sub->ends_at_gap || sub->replay == NULL)
-        service->outage.n_told++;
-    if (!sub->ends_at_gap) {
-        fq_engine_tell_gap(service->engine, sub, service->outage.lost);
-        return;
-    }
-    FQ_METRIC_ADD(&service->metrics, subscriptions_with_gaps, 1);
-    sub->sink->ops->refuse(sub->sink, sub, FQ_END_POSITION_LOST, lost_errors);
-}
-
-static void
 run_tell(fq_job *job)
 {
     fq_service *service = FQ_CONTAINER_OF(job, fq_service, outage.job);
@@ -77,7 +50,7 @@ run_tell(fq_job *job)
             sub = fq_engine_next_sub(service->engine, &self->iter);
             if (sub == NULL)
                 break;
-            tell_sub(service, sub);
+            self->n_told += fq_engine_tell_gap(service->engine, sub);
         }
         if (sub == NULL)
             break;
@@ -118,19 +91,12 @@ on_gap(fq_bus_watcher *watcher, fq_str reason)
 
 /* ── life ── */
 
-fq_status
+void
 fq_outage_init(fq_outage *self)
 {
     fq_list_init(&self->watcher.node);
     self->watcher.gap_cb = on_gap;
     self->job.run = run_tell;
-    return fq_rcbuf_new(lost_text, &self->lost);
-}
-
-void
-fq_outage_fini(fq_outage *self)
-{
-    fq_rcbuf_unref(self->lost);
 }
 
 void

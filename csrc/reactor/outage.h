@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* What clients are told of a bus that fails them: that it cannot be reached
  * now, to who subscribes, and that events were lost, to who is subscribed.
- * Thread: reactor, but for init and fini. */
+ * Thread: reactor, but for init. */
 #ifndef FQ_REACTOR_OUTAGE_H
 #define FQ_REACTOR_OUTAGE_H
 
 #include <stdbool.h>
 
-#include "base/rcbuf.h"
 #include "base/status.h"
 #include "bus/bus.h"
 #include "graphql/errors.h"
@@ -16,7 +15,6 @@
 /* Part of the service. */
 typedef struct fq_outage {
     fq_bus_watcher watcher;
-    fq_rcbuf *lost;  /* payload of the `next` that tells of a gap */
     fq_job job;      /* tells the next slice; one reference on its way */
     size_t iter;     /* as fq_engine_next_sub has it */
     bool is_telling; /* the publisher is held meanwhile */
@@ -24,11 +22,9 @@ typedef struct fq_outage {
     char reason[FQ_ERROR_MESSAGE_MAX]; /* of the gap, for the log */
 } fq_outage;
 
-/* Errors: FQ_ERR_NOMEM. Thread: any. */
-fq_status
-fq_outage_init(fq_outage *self);
+/* Thread: any. */
 void
-fq_outage_fini(fq_outage *self);
+fq_outage_init(fq_outage *self);
 
 struct fq_service;
 

@@ -91,11 +91,16 @@ static void
 on_event(fq_bus_listener *listener, fq_event *event)
 {
     fq_service *service = FQ_CONTAINER_OF(listener, fq_service, listener);
+    if (event->is_reserved && event->is_unreadable) {
+        fq_control_note_gap(service);
+        return;
+    }
     if (event->is_reserved) {
         fq_control_take(service, event);
         return;
     }
-    FQ_METRIC_ADD(&service->metrics, events_received, 1);
+    if (!event->is_unreadable)
+        FQ_METRIC_ADD(&service->metrics, events_received, 1);
     service->event_came_ns = fq_clock_now_ns();
     bool has_more = fq_engine_dispatch(service->engine, event,
                                        service->event_came_ns);
@@ -216,8 +221,7 @@ fq_service_new(fq_reactor *reactor, fq_publisher *publisher,
     }
     const fq_security_context_args anonymous = {.user_id = text_anonymous};
     status = fq_security_context_new(&anonymous, &service->anonymous);
-    if (status == FQ_OK)
-        status = fq_outage_init(&service->outage);
+    fq_outage_init(&service->outage);
     if (status == FQ_OK)
         status = fq_control_init(&service->control);
     if (status == FQ_OK)
@@ -262,7 +266,6 @@ fail:
     fq_security_context_unref(service->anonymous);
     fq_control_fini(&service->control);
     fq_orders_fini(&service->orders);
-    fq_outage_fini(&service->outage);
     fq_backlog_unref(service->backlog);
     fq_publisher_unref(service->publisher);
     fq_reactor_unref(service->reactor);
@@ -292,7 +295,6 @@ fq_service_unref(fq_service *service)
     fq_security_context_unref(service->anonymous);
     fq_control_fini(&service->control);
     fq_orders_fini(&service->orders);
-    fq_outage_fini(&service->outage);
     fq_backlog_unref(service->backlog);
     fq_publisher_unref(service->publisher);
     fq_reactor_unref(service->reactor);

@@ -73,8 +73,10 @@ fixture_next(fq_sink *sink, fq_sub *sub, fq_rcbuf *payload)
     fixture *self = fixture_of_sink(sink);
     self->n_next++;
     if (!self->is_quiet) {
+        bool is_gap = payload == self->engine->gap;
         fq_buf_append_format(&self->log, "next %s %s}",
-                             (const char *)sub->handle, payload->bytes);
+                             (const char *)sub->handle,
+                             is_gap ? "{\"gap\":1" : payload->bytes);
         if (sub->n_carried > 0)
             fq_buf_append_format(&self->log, " dropped %u", sub->n_carried);
         if (sub->next_position != NULL)
@@ -300,13 +302,17 @@ fixture_done(fq_event *event, void *arg)
     ((fixture *)arg)->n_done++;
 }
 
-/* Makes an event whose id is its number. */
+/* Makes an event whose id is its number; one that is unreadable if |data| is
+ * NULL. */
 static inline fq_status
 fixture_event(fixture *self, const char *channel, const char *data,
               fq_event **pevent)
 {
-    fq_status status = fq_event_new(fq_str_of(channel), FQ_STR_LIT("t"),
-                                    fq_str_of(data), 0, 0, pevent, NULL);
+    fq_status status = data == NULL
+                           ? fq_event_new_unreadable(fq_str_of(channel), 0,
+                                                     pevent)
+                           : fq_event_new(fq_str_of(channel), FQ_STR_LIT("t"),
+                                          fq_str_of(data), 0, 0, pevent, NULL);
     if (status != FQ_OK)
         return status;
     snprintf((*pevent)->id, FQ_EVENT_ID_MAX, "%llu",

@@ -71,7 +71,7 @@ body_read(void *arg)
     fq_redis_id id;
     fq_event *event;
     fq_status status = fq_redis_entry_read(entry(&builder, "5-7", words), 0,
-                                           &id, &event);
+                                           &id, &event, NULL);
     assert_int_equal(id.ms, 5);
     assert_int_equal(id.seq, 7);
     if (status != FQ_OK) {
@@ -120,9 +120,10 @@ test_redis_entry_has_defaults(void **state)
     builder builder;
     fq_redis_id id;
     fq_event *event;
-    assert_int_equal(
-        fq_redis_entry_read(entry(&builder, "1700-0", words), 0, &id, &event),
-        FQ_OK);
+    assert_int_equal(fq_redis_entry_read(entry(&builder, "1700-0", words), 0,
+                                         &id, &event, NULL),
+                     FQ_OK);
+    assert_false(event->is_unreadable);
     expect_text(event->event_type, "orders");
     expect_text(event->tenant_id, NULL);
     assert_int_equal(event->created_at_ns, 1700ull * 1000000);
@@ -134,8 +135,28 @@ expect_read(const redisReply *reply, fq_status wanted)
 {
     fq_redis_id id;
     fq_event *event;
-    assert_int_equal(fq_redis_entry_read(reply, 16, &id, &event), wanted);
+    fq_error error = {.message = ""};
+    assert_int_equal(fq_redis_entry_read(reply, 16, &id, &event, &error),
+                     wanted);
     assert_null(event);
+    assert_int_equal(error.message[0] == '\0', wanted == FQ_ERR_NOT_FOUND);
+}
+
+/* On channel "a", and no event. */
+static void
+expect_unreadable(const redisReply *reply)
+{
+    fq_redis_id id;
+    fq_event *event;
+    fq_error error = {.message = ""};
+    assert_int_equal(fq_redis_entry_read(reply, 16, &id, &event, &error),
+                     FQ_OK);
+    assert_true(event->is_unreadable);
+    expect_text(event->channel, "a");
+    expect_text(event->data, "{}");
+    assert_string_equal(event->id, "1-1");
+    assert_int_not_equal(error.message[0], '\0');
+    fq_event_unref(event);
 }
 
 static void
@@ -151,8 +172,6 @@ test_redis_entry_takes_nothing_for_granted(void **state)
         {"channel", "a", "data", "{", NULL},
         {"channel", "a", "data", "", NULL},
         {"channel", "a", "data", "{\"long\":\"0123456789\"}", NULL},
-        {"channel", "", "data", "{}", NULL},
-        {"channel", "\xff", "data", "{}", NULL},
         {"channel", "a", "data", "{}", "event_type", "", NULL},
         {"channel", "a", "data", "{}", "meta", "[]", NULL},
         {"channel", "a", "data", "{}", "created_at_ns", "", NULL},
@@ -161,7 +180,12 @@ test_redis_entry_takes_nothing_for_granted(void **state)
          NULL},
     };
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
-        expect_read(entry(&builder, "1-1", wrong[i]), FQ_ERR_INVALID);
+        expect_unreadable(entry(&builder, "1-1", wrong[i]));
+    /* Nobody can listen there. */
+    const char *const empty[] = {"channel", "", "data", "{}", NULL};
+    expect_read(entry(&builder, "1-1", empty), FQ_ERR_INVALID);
+    const char *const binary[] = {"channel", "\xff", "data", "{}", NULL};
+    expect_read(entry(&builder, "1-1", binary), FQ_ERR_INVALID);
     /* Shapes that no Redis answers with. */
     const char *const fine[] = {"channel", "a", "data", "{}", NULL};
     expect_read(entry(&builder, "1", fine), FQ_ERR_INVALID);

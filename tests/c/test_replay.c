@@ -182,13 +182,15 @@ note_done(fq_bus_publication *publication, fq_status status,
     assert_int_equal(status, FQ_OK);
 }
 
+/* Below 0: one that is unreadable. */
 static fq_status
 publish(world *self, const char *channel, int n)
 {
     char data[32];
     snprintf(data, sizeof(data), "{\"n\":%d}", n);
     fq_event *event;
-    fq_status status = fixture_event(&self->fx, channel, data, &event);
+    fq_status status = fixture_event(&self->fx, channel, n < 0 ? NULL : data,
+                                     &event);
     if (status != FQ_OK)
         return status;
     self->bus->ops->stamp(self->bus, event);
@@ -404,10 +406,7 @@ test_replay_asks_again_behind_a_gap(void **state)
     answer(w);
     /* The history knows best who is concerned; but what it said before may
      * not be all. */
-    fq_rcbuf *payload;
-    assert_int_equal(fq_rcbuf_new(FQ_STR_LIT("{\"gap\":1"), &payload), FQ_OK);
-    fq_engine_tell_gap(w->fx.engine, sub, payload);
-    fq_rcbuf_unref(payload);
+    fq_engine_tell_gap(w->fx.engine, sub);
     run(w);
     assert_non_null(sub->replay);
     answer(w);
@@ -675,6 +674,31 @@ test_replay_listens_on_several_channels(void **state)
                        "next a {\"data\":{\"tick\":{\"n\":5}}} at 5\n"
                        "next a {\"data\":{\"tick\":{\"n\":3}}} at 6\n"
                        "next a {\"data\":{\"tick\":{\"n\":9}}} at 7\n");
+    world_fini(w);
+}
+
+static void
+test_replay_over_what_nobody_can_read(void **state)
+{
+    (void)state;
+    world *w = world_start(100);
+    publish_many(w, "tick", 1, 1);
+    publish_many(w, "tick", -1, -1);
+    publish_many(w, "tock", 2, 2);
+    fq_sub *sub = resumed(w, "a", TICK, 0);
+    (void)resumed(w, "b", "subscription { tock { n } }", 0);
+    (void)resumed(w, "c", TICK, 2);
+    fq_sub_id id = sub->id;
+    run(w);
+    assert_null(fq_engine_find(w->fx.engine, id));
+    fixture_assert_log(&w->fx,
+                       "next a {\"data\":{\"tick\":{\"n\":1}}} at 1\n"
+                       "refuse a POSITION_LOST\n"
+                       "next b {\"data\":{\"tock\":{\"n\":2}}} at 3\n");
+    /* Who was behind it has lost nothing. */
+    publish_many(w, "tick", 4, 4);
+    fixture_assert_log(&w->fx,
+                       "next c {\"data\":{\"tick\":{\"n\":4}}} at 4\n");
     world_fini(w);
 }
 
@@ -1025,6 +1049,7 @@ main(void)
         FQ_TEST(test_replay_reads_once_for_all),
         FQ_TEST(test_replay_takes_turns),
         FQ_TEST(test_replay_listens_on_several_channels),
+        FQ_TEST(test_replay_over_what_nobody_can_read),
         FQ_TEST(test_replay_waits_for_resolvers),
         FQ_TEST(test_replay_shares_calls),
         FQ_TEST(test_replay_calls_for_no_initial_value),

@@ -19,6 +19,7 @@ from fraiseql_asgi import (
     ClosedError,
     EventBusConfig,
     Limits,
+    PositionLost,
     PublishTimeout,
     QueueFull,
     SecurityContext,
@@ -42,9 +43,9 @@ async def until(is_so: Callable[[], bool]) -> None:
 class Reader:
     """A subscription of `items` that keeps what it gets."""
 
-    def __init__(self, manager: SubscriptionManager) -> None:
+    def __init__(self, manager: SubscriptionManager, query: str = QUERY) -> None:
         self.results: list[dict[str, Any]] = []
-        self._stream = manager.subscribe(QUERY)
+        self._stream = manager.subscribe(query)
         self._changed = asyncio.Event()
         self._task = asyncio.ensure_future(self._read())
 
@@ -359,3 +360,47 @@ async def test_a_server_that_begins_anew_is_a_gap(shared_kind: BusKind) -> None:
         await asyncio.to_thread(shared_kind.add, config, "items", '{"n": 2}')
         assert await reader.first(2) == [{"n": 1}, {"n": 2}]
         assert len(reader.results) == 3
+
+
+async def test_what_nobody_can_read_is_told_to_its_channel(shared_kind: BusKind) -> None:
+    """In its place, and to nobody else; it is no gap of the bus."""
+    config = shared_kind.new()
+    async with SubscriptionManager(config) as manager, reading(manager) as reader:
+        other = Reader(manager, "subscription { items: others }")
+        await until(lambda: manager.subscriber_count("others") == 1)
+        await asyncio.to_thread(shared_kind.add_wrong, config, "items")
+        # Nobody can listen there.
+        await asyncio.to_thread(shared_kind.add_wrong, config, "")
+        for channel in ("items", "others"):
+            await asyncio.to_thread(shared_kind.add, config, channel, '{"n": 1}')
+        assert await reader.first(1) == [{"n": 1}]
+        (error,) = reader.results[0]["errors"]
+        assert error["extensions"] == {"code": "EVENTS_LOST"}
+        assert await other.first(1) == [{"n": 1}]
+        assert len(other.results) == 1
+        metrics = manager.get_metrics()
+        assert metrics["bus_unreadable"] == 2
+        assert metrics["bus_gaps"] == 0
+        assert metrics["subscriptions_with_gaps"] == 1
+        await other.close()
+
+
+async def test_who_resumes_over_what_nobody_can_read_has_lost_its_position(
+    shared_kind: BusKind,
+) -> None:
+    config = shared_kind.new()
+    async with SubscriptionManager(config) as manager, reading(manager) as reader:
+        stream = manager.subscribe(QUERY)
+        await asyncio.to_thread(shared_kind.add, config, "items", '{"n": 1}')
+        await anext(stream)
+        before = stream.position
+        await stream.aclose()
+        await asyncio.to_thread(shared_kind.add_wrong, config, "items")
+        for n, channel in ((2, "items"), (3, "others")):
+            await asyncio.to_thread(shared_kind.add, config, channel, f'{{"n": {n}}}')
+        await reader.first(2)
+        with pytest.raises(PositionLost):
+            await anext(manager.subscribe(QUERY, after=before))
+        # Who follows another channel has missed nothing.
+        async with manager.subscribe("subscription { others }", after=before) as stream:
+            assert (await anext(stream))["data"]["others"] == {"n": 3}

@@ -63,6 +63,19 @@ async def test_a_gap_is_told_with_how_many_heard_of_it(
         await until(lambda: is_told(caplog, r"^events were lost \(.+\); 3 subscriptions were told"))
 
 
+async def test_an_entry_that_is_no_event_is_told_with_the_reason(
+    shared_kind: BusKind, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = shared_kind.new()
+    async with SubscriptionManager(config):
+        shared_kind.add_wrong(config, "a")
+        await until(
+            lambda: is_told(
+                caplog, r"^entry [\d-]+ of the bus is no event: data must be a JSON object$"
+            )
+        )
+
+
 async def test_a_replica_is_named(tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture) -> None:
     redis = RedisServer(tmp_path)
     redis.start()

@@ -161,6 +161,8 @@ async def test_another_program_publishes_with_one_xadd(redis: RedisServer) -> No
         )
         await listener.until(lambda it: it.numbers == [1, 3])
         assert manager.get_metrics()["bus_unreadable"] == 4
+        # Those on its channel were told.
+        assert listener.n_gaps == 3
 
 
 async def test_many_are_published_at_a_time(redis: RedisServer) -> None:
