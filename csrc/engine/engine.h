@@ -370,10 +370,10 @@ fq_engine_users(fq_engine *engine);
 
 /* Events were lost, nobody can say which, between those accepted before and
  * those that come: tells |sub| by a result without data, behind what it was
- * given and still waits for a resolver; who asked for positions ends with
- * POSITION_LOST. A source, and who catches up otherwise (the history tells it),
- * hears nothing: false. Counted. Only while no accepted event waits, or in
- * place of the one that is being dispatched. May end any subscription. */
+ * given and still waits for a resolver; who asked for positions, or catches up,
+ * ends with POSITION_LOST. A source hears nothing: false. Counted. Only while no
+ * accepted event waits, or in place of the one that is being dispatched. May
+ * end any subscription. */
 bool
 fq_engine_tell_gap(fq_engine *engine, fq_sub *sub);
 

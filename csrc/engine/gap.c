@@ -8,9 +8,10 @@
  * comes later stands behind it, as calls are answered in order. Members of a
  * shared class wait until the class has done with the events accepted by then.
  *
- * Who catches up is told nothing: it reads the history, which says by itself
- * whether that still reaches back to it. It only must not take an answer of
- * before the gap for the end of what there is.
+ * Who catches up ends with POSITION_LOST, like who has asked for positions. Its
+ * own may well be in the history still; but what is missing may be the end of
+ * that, of which the history itself knows nothing: a server that took over has
+ * not got what the bus, which took it there, knows to be gone.
  *
  * A gap that comes while one waits in the same place is the same to who is
  * told. Where events have come in between, the first one is told at once. */
@@ -82,13 +83,9 @@ fq_engine_tell_gap(fq_engine *engine, fq_sub *sub)
 {
     if (sub->kind == FQ_FIELD_SOURCE)
         return false;
-    if (sub->ends_at_gap) {
+    if (sub->ends_at_gap || sub->replay != NULL) {
         end(engine, sub);
         return true;
-    }
-    if (sub->replay != NULL) {
-        fq_replay_note_lost(engine);
-        return false;
     }
     fq_sub_id id = sub->id;
     size_t n_owed = count_owed(sub);
