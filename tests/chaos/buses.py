@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 
 from backends import Postgres
-from redis_backend import DEADLINE, RedisClient, RedisError, RedisServer
+from redis_backend import DEADLINE, RedisClient, RedisError, RedisServer, free_port
 
 from fraiseql_asgi.errors import BusError
 
@@ -30,7 +30,7 @@ class _UnixRedis(RedisServer):
 
     @property
     def path(self) -> str:
-        return str(self.folder / "redis.sock")
+        return self.options["unixsocket"]
 
     @contextlib.contextmanager
     def connect(self) -> Iterator[RedisClient]:
@@ -43,6 +43,9 @@ class _UnixRedis(RedisServer):
 class RedisBus:
     def __init__(self, plan: Plan, folder: pathlib.Path) -> None:
         options = {"port": "0", "unixsocket": str(folder / "redis.sock")}
+        options["repl-diskless-sync-delay"] = "0"
+        self._folder = folder
+        self._n_replicas = 0
         if plan.persistence != "none":
             options |= {"appendonly": "yes", "appendfsync": plan.persistence}
         self._server = _UnixRedis(folder, **options)
@@ -100,6 +103,9 @@ class RedisBus:
             await self._between(
                 act.seconds, ("REPLICAOF", "127.0.0.1", 1), ("REPLICAOF", "NO", "ONE")
             )
+        elif act.what == "redis-failover":
+            fault.may_lose = True
+            await self._fail_over(act.seconds, fault)
         elif act.what == "redis-flush":
             fault.may_lose = True
             await asyncio.to_thread(server.command, "FLUSHALL")
@@ -116,6 +122,42 @@ class RedisBus:
                     await asyncio.to_thread(server.command, "CLIENT", "KILL", "TYPE", kind)
         else:
             raise AssertionError(act)
+
+    async def _fail_over(self, seconds: float, fault: Fault) -> None:
+        """A replica, which got nothing in the last `seconds`, takes the place of
+        the server."""
+        old = self._server
+        self._n_replicas += 1
+        new = await asyncio.to_thread(self._replicate, old, f"replica-{self._n_replicas}")
+        await asyncio.sleep(seconds)
+        await asyncio.to_thread(old.kill)
+        wall_ms = time.time_ns() // 1_000_000
+        self._server = new
+        # Nobody has written to it before it is where the old one was.
+        fault.upto = (wall_ms + 1, 0)
+        fault.beyond = await asyncio.to_thread(self._edge, "XREVRANGE", "+", "-")
+        os.replace(new.path, old.path)
+        new.options["unixsocket"] = old.path
+
+    def _replicate(self, old: _UnixRedis, name: str) -> _UnixRedis:
+        """A server that has what `old` has now, and gets no more of it."""
+        folder = self._folder / name
+        new = _UnixRedis(folder, **{**old.options, "unixsocket": str(folder / "redis.sock")})
+        try:
+            new.start()
+            # Replicas need a port.
+            port = free_port()
+            old.command("CONFIG", "SET", "port", port)
+            new.command("REPLICAOF", "127.0.0.1", port)
+            deadline = time.monotonic() + DEADLINE
+            while "master_link_status:up" not in str(new.command("INFO", "replication")):
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            new.command("REPLICAOF", "NO", "ONE")
+        except BaseException:
+            new.stop()
+            raise
+        return new
 
     async def _between(
         self, seconds: float, first: tuple[str | int, ...], last: tuple[str | int, ...]

@@ -9,8 +9,14 @@ import zlib
 
 __all__ = ["KINDS", "Act", "ClientPlan", "Plan", "make_plan"]
 
-#: Of the bus, by seed in turn, so that each few runs see all of them.
-KINDS = ("redis-always", "postgresql", "redis-none", "redis-everysec", "redis-shards")
+#: Of the bus.
+KINDS = (
+    *("redis-always", "postgresql", "redis-none", "redis-everysec", "redis-shards"),
+    "redis-failover",
+)
+#: By seed in turn, so that each few runs see all of them; the last one takes
+#: every other turn of the one that loses its end otherwise.
+_TURNS = (*KINDS[:5], *KINDS[:3], "redis-failover", "redis-shards")
 CHANNELS = ("a", "b")
 N_INSTANCES = 2
 #: What publishers bring to instances.
@@ -45,6 +51,8 @@ _REDIS: tuple[Choice, ...] = (
     ("redis-full", 1, (0.1, 1.0)),
     ("redis-replica", 1, (0.1, 1.0)),
 )
+#: Where there are replicas to take over.
+_FAILOVER: tuple[Choice, ...] = (*_REDIS, ("redis-failover", 9, (0.0, 0.5)))
 _POSTGRES: tuple[Choice, ...] = (
     ("postgres-terminate", 4, (0.0, 0.0)),
     ("postgres-restart", 2, (0.0, 0.5)),
@@ -115,7 +123,7 @@ class Plan:
     @property
     def persistence(self) -> str:
         found = self.kind.partition("-")[2]
-        return "always" if found == "shards" else found
+        return "always" if found in ("shards", "failover") else found
 
     @property
     def shards(self) -> int:
@@ -162,8 +170,10 @@ def _clients(chance: random.Random) -> tuple[ClientPlan, ...]:
     return (*always, *chance.sample(some, 2), *chance.sample(slow, 3))
 
 
-def _acts(chance: random.Random, bus: str, clients: tuple[ClientPlan, ...]) -> tuple[Act, ...]:
-    of_bus = _REDIS if bus == "redis" else _POSTGRES
+def _acts(chance: random.Random, kind: str, clients: tuple[ClientPlan, ...]) -> tuple[Act, ...]:
+    of_bus = _REDIS if kind.startswith("redis") else _POSTGRES
+    if kind == "redis-failover":
+        of_bus = _FAILOVER
     groups = [(of_bus, 4), (_LINK, 3), (_INSTANCE, 3), (_CLIENT, 1), (_BURST, 1)]
     acts = []
     for i in range(chance.randint(3, 8)):
@@ -186,8 +196,7 @@ def _weighed(
 def make_plan(seed: int, kind: str | None = None) -> Plan:
     """The run that `seed` means; the same each time."""
     chance = random.Random(f"chaos {seed}")
-    kind = kind or KINDS[seed % len(KINDS)]
-    bus = kind.partition("-")[0]
+    kind = kind or _TURNS[seed % len(_TURNS)]
     clients = _clients(chance)
     small = chance.random() < 0.7
     return Plan(
@@ -199,5 +208,5 @@ def make_plan(seed: int, kind: str | None = None) -> Plan:
         events_per_second=chance.choice((60.0, 150.0, 300.0)),
         pad=chance.choice((0, 500, 2000)),
         clients=clients,
-        acts=_acts(chance, bus, clients),
+        acts=_acts(chance, kind, clients),
     )

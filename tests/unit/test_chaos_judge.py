@@ -325,4 +325,4 @@ def test_a_seed_is_one_plan() -> None:
     assert make_plan(7) == make_plan(7)
     assert len({make_plan(seed).acts for seed in range(50)}) == 50
     whats = {act.what for seed in range(200) for act in make_plan(seed).acts}
-    assert len(whats) == 7 + 3 + 8 + 7 + 1 + 1
+    assert len(whats) == 7 + 3 + 9 + 7 + 1 + 1
