@@ -395,6 +395,12 @@ def _judge_gaps(record: Record, chain: Chain, verdict: Verdict) -> None:
             )
 
 
+def _seen_until(record: Record, fault: Fault) -> float:
+    """When the last instance has noticed what was lost, but for LAG."""
+    blind = [it.blind_until for it in record.faults if it.began <= fault.ended + LAG]
+    return max(fault.ended, *blind)
+
+
 def _find_cause(
     record: Record, chain: Chain, item: Item, last: Publish | None, used: dict[int, int]
 ) -> Fault | None:
@@ -407,7 +413,7 @@ def _find_cause(
     for i, fault in enumerate(record.faults):
         if not fault.may_lose or used[i] >= most or fault.began > item.at:
             continue
-        if fault.ended < chain.began - LAG:
+        if _seen_until(record, fault) < chain.began - LAG:
             continue
         if (
             fault.below is not None

@@ -61,6 +61,9 @@ class Fault:
     #: the first place, up to the second.
     beyond: Place | None = None
     upto: Place = (0, 0)
+    #: An instance may hear nothing of its bus until then, and tells only behind
+    #: that of what was lost before.
+    blind_until: float = 0.0
     detail: str = ""
 
 

@@ -36,6 +36,8 @@ DEADLINE = 30.0
 #: All must be back so soon after the last fault: a server that is silent is
 #: given up after 10 s, and the machine may be busy.
 BACK = 45.0
+#: Who hears nothing more has noticed it by then: twice the keep-alive.
+HALF_OPEN_NOTICED = 10.0
 #: Each waits for the answer to its last event; every other one goes through an
 #: instance.
 N_PUBLISHERS = 6
@@ -177,7 +179,7 @@ class Stage:
             fault = Fault(str(act), self.now())
             self.record.faults.append(fault)
             if kind == "link":
-                await self._harm_link(act)
+                await self._harm_link(act, fault)
             elif kind == "worker":
                 await self._harm_worker(act)
             elif kind == "burst":
@@ -197,7 +199,7 @@ class Stage:
         await publish_by_sql(self.press, sql, chance, n)
         await asyncio.to_thread(sql.close)
 
-    async def _harm_link(self, act: Act) -> None:
+    async def _harm_link(self, act: Act, fault: Fault) -> None:
         link = self.links[act.target]
         held = {"link-hold": ("up", "down"), "link-hold-up": ("up",), "link-hold-down": ("down",)}
         if act.what in held:
@@ -208,6 +210,7 @@ class Stage:
             link.reset()
         elif act.what == "link-half-open":
             link.half_open()
+            fault.blind_until = self.now() + HALF_OPEN_NOTICED
         elif act.what == "link-delay":
             link.delay = 0.1
             await asyncio.sleep(act.seconds)

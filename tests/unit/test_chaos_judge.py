@@ -321,6 +321,23 @@ def test_a_position_may_be_lost_behind_a_gap_that_was_told() -> None:
     assert judge(record).wrongs
 
 
+def test_an_instance_that_was_cut_off_tells_late() -> None:
+    """To all it has, those that came meanwhile too."""
+    record = Record("half-open", last={2})
+    record.publishes[1] = Publish(1, "a", "", 1, 1.1, "acknowledged")
+    record.publishes[2] = Publish(2, "a", "", 13, 13.1, "acknowledged")
+    record.faults.append(Fault("flush", 2, 2.1, may_lose=True))
+    client = Client("c", ("a",))
+    client.items = [Item(8, "subscribe"), Item(8, "live"), Item(12.2, "gap")]
+    client.items.append(Item(13.2, "event", n=2))
+    record.clients.append(client)
+    assert any("a false alarm" in wrong for wrong in judge(record).wrongs)
+    record.faults.append(Fault("half-open", 2.3, 2.3, blind_until=12.3))
+    assert judge(record).wrongs == []
+    record.faults[1].began = 7.2
+    assert any("a false alarm" in wrong for wrong in judge(record).wrongs)
+
+
 def test_a_seed_is_one_plan() -> None:
     assert make_plan(7) == make_plan(7)
     assert len({make_plan(seed).acts for seed in range(50)}) == 50
