@@ -106,7 +106,10 @@ async def test_any_thread_may_publish_in_order() -> None:
 
 async def test_a_publisher_in_a_tight_loop_starves_no_subscriber() -> None:
     """More events than a queue holds, from the subscriber's own event loop."""
-    async with SubscriptionManager() as manager:
+    # Twice what waits at the door, which all may come at once where the reactor
+    # had no turn for a while.
+    limits = Limits(queue_max_items=2 * 16384, queue_max_bytes=2**26)
+    async with SubscriptionManager(limits=limits) as manager:
         client = await Connection(manager).subscribed()
         reader = asyncio.ensure_future(client.read_ticks(40_000))
         for n in range(40_000):
