@@ -309,7 +309,8 @@ def test_a_lazy_client_closes_after_the_last_operation(server: Server) -> None:
 
 
 def test_keep_alive_pings_are_answered(server: Server) -> None:
-    with connected(server, "graphql_ws", TICK, keepAlive=20, verbose=True) as npm:
+    # From when the socket is open: long enough to be acknowledged first.
+    with connected(server, "graphql_ws", TICK, keepAlive=500, verbose=True) as npm:
         told(npm, "connecting", "opened", "connected")
         for _ in range(3):
             ping, pong = told(npm, "ping", "pong")
