@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from asgi_driver import DEADLINE, until
 
 from fraiseql_asgi import (
     SKIP,
@@ -492,8 +493,10 @@ def test_a_wrong_bus_is_refused() -> None:
 async def test_where_a_loop_runs_publish_returns_after_the_dispatch(
     executor: SubscriptionExecutor,
 ) -> None:
+    go_on = threading.Event()
+
     async def slow(event: Any, variables: Any) -> Any:
-        await asyncio.sleep(0.2)
+        await asyncio.to_thread(go_on.wait, DEADLINE)
         return event
 
     register(executor, "plain")
@@ -501,8 +504,15 @@ async def test_where_a_loop_runs_publish_returns_after_the_dispatch(
     executor.publish_event("t", "tick", {"n": 1})
     assert payload(executor, "plain") == {"data": {"tick": {"n": 1}}}
     assert read(executor, "slow") is None
-    await asyncio.sleep(0.5)
-    assert payload(executor, "slow") == {"data": {"tick": {"n": 1}}}
+    go_on.set()
+    messages: list[Any] = []
+
+    def has_come() -> bool:
+        messages.append(read(executor, "slow"))
+        return messages[-1] is not None
+
+    await until(has_come)
+    assert messages[-1]["payload"] == {"data": {"tick": {"n": 1}}}
 
 
 def test_a_resolver_may_publish(executor: SubscriptionExecutor) -> None:
