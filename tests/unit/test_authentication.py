@@ -284,7 +284,7 @@ def expiring(seconds: dict[str, float]) -> Callable[[dict[str, Any]], SecurityCo
 
 @on_both_loops
 async def test_a_connection_ends_with_its_context() -> None:
-    async with SubscriptionManager(auth_handler=expiring({"a": 0.1})) as manager:
+    async with SubscriptionManager(auth_handler=expiring({"a": 0.4})) as manager:
         client = Connection(manager)
         assert await init(client, authorization="a") == {"type": "connection_ack"}
         assert await client.next() == close(4403, "Token expired")
@@ -293,7 +293,7 @@ async def test_a_connection_ends_with_its_context() -> None:
 
 @on_both_loops
 async def test_the_code_can_be_chosen() -> None:
-    async with SubscriptionManager(auth_handler=expiring({"a": 0.1}), expiry_code=4401) as manager:
+    async with SubscriptionManager(auth_handler=expiring({"a": 0.4}), expiry_code=4401) as manager:
         client = Connection(manager)
         await init(client, authorization="a")
         assert await client.next() == close(4401, "Token expired")
@@ -303,7 +303,7 @@ async def test_the_code_can_be_chosen() -> None:
 async def test_what_waits_at_expiry_is_not_resolved() -> None:
     go_on = asyncio.Event()
     called: list[int] = []
-    async with SubscriptionManager(auth_handler=expiring({"a": 0.3}), expiry_grace=0.4) as manager:
+    async with SubscriptionManager(auth_handler=expiring({"a": 0.5}), expiry_grace=1.0) as manager:
 
         @manager.subscription
         async def tick(event: Any, variables: Any) -> Any:
@@ -318,7 +318,7 @@ async def test_what_waits_at_expiry_is_not_resolved() -> None:
         await until(lambda: manager.subscriber_count() == 1)
         for n in range(3):
             await manager.publish_event("tick", "tick", {"n": n})
-        await asyncio.sleep(0.4)
+        await asyncio.sleep(0.7)
         go_on.set()
         assert await client.next() == close(4403, "Token expired")
         assert called == [0]
@@ -328,13 +328,13 @@ async def test_what_waits_at_expiry_is_not_resolved() -> None:
 @on_both_loops
 async def test_a_ping_brings_a_new_context() -> None:
     async with SubscriptionManager(
-        auth_handler=expiring({"a": 0.2, "b": 60}), expiry_grace=30
+        auth_handler=expiring({"a": 0.5, "b": 60}), expiry_grace=30
     ) as manager:
         client = Connection(manager)
         await init(client, authorization="a")
         client.write({"type": "subscribe", "id": "1", "payload": {"query": QUERY}})
         await until(lambda: manager.subscriber_count() == 1)
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.6)
         await manager.publish_event("whoami", "whoami", {"n": 1})
         client.write({"type": "ping", "payload": {"authorization": "b"}})
         pong = {"type": "pong", "payload": {"authorization": "b"}}

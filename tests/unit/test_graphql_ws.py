@@ -147,7 +147,7 @@ async def test_a_refusal_is_told_and_closed(answer: Any, code: int, reason: str)
 
 @on_both_loops
 async def test_limits_hold() -> None:
-    limits = Limits(max_subscriptions_per_connection=1, init_timeout=0.02, message_max_bytes=999)
+    limits = Limits(max_subscriptions_per_connection=1, init_timeout=0.5, message_max_bytes=999)
     async with SubscriptionManager(limits=limits) as manager:
         client = await accepted(manager)
         client.write(start("1"))

@@ -51,9 +51,9 @@ async def test_a_silent_client_is_asked_and_stays_with_its_answer() -> None:
 
 @pytest.mark.parametrize("message", [PONG, PING, {"type": "complete", "id": "x"}])
 async def test_whoever_says_anything_is_not_asked(message: Any) -> None:
-    async with ticking(0.2) as manager:
+    async with ticking(0.5) as manager:
         client = await Connection(manager).subscribed()
-        until_time = time.monotonic() + 0.5
+        until_time = time.monotonic() + 0.8
         while time.monotonic() < until_time:
             client.write(message)
             await asyncio.sleep(0.02)
@@ -63,7 +63,7 @@ async def test_whoever_says_anything_is_not_asked(message: Any) -> None:
 
 @on_both_loops
 async def test_one_that_does_not_answer_is_lost() -> None:
-    async with ticking(0.05, 0.1) as manager:
+    async with ticking(0.3, 0.1) as manager:
         gone = asyncio.Event()
         client = await Connection(manager).subscribed()
         # What it is sent is no sign of life.
@@ -91,7 +91,7 @@ async def _publish_on_and_on(manager: SubscriptionManager) -> None:
 
 @on_both_loops
 async def test_a_send_that_hangs_does_not_hold_what_is_lost() -> None:
-    async with ticking(0.05, 0.1) as manager:
+    async with ticking(0.3, 0.3) as manager:
         client = await Connection(manager).subscribed()
         client.writable.clear()
         manager.publish("tick", {"n": 1})
@@ -106,7 +106,7 @@ async def test_a_send_that_hangs_does_not_hold_what_is_lost() -> None:
 
 @on_both_loops
 async def test_a_slow_client_that_never_reads_its_close_is_given_up() -> None:
-    async with ticking(60, 0.1, queue_max_items=2) as manager:
+    async with ticking(60, 0.5, queue_max_items=2) as manager:
         client = await Connection(manager).subscribed()
         client.writable.clear()
         for n in range(10):

@@ -556,14 +556,14 @@ def test_how_much_is_kept_can_be_set() -> None:
 
 @on_both_loops
 async def test_old_events_are_let_go() -> None:
-    config = EventBusConfig.memory(history_seconds=0.05)
+    config = EventBusConfig.memory(history_seconds=0.4)
     async with SubscriptionManager(config) as manager:
         bus = manager._runtime._own_bus
         assert bus is not None
         start = bus.position()
         await publish(manager, 1)
         end = bus.position()
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.5)
         with pytest.raises(PositionLost):
             await anext(manager.subscribe(QUERY, after=start))
         async with manager.subscribe(QUERY, after=end) as stream:

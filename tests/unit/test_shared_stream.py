@@ -213,10 +213,10 @@ async def test_a_parameter_of_the_same_name_may_be_the_applications() -> None:
 
 async def test_reservations_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_shared_stream, "_RESERVED_MAX", 3)
-    async with manager_of(limits=Limits(init_timeout=0.05)) as manager:
+    async with manager_of(limits=Limits(init_timeout=0.5)) as manager:
         tokens = [await reserve(manager) for _ in range(5)]
         assert list(manager._shared_streams._reserved) == tokens[2:]
-        await asyncio.sleep(0.06)
+        await asyncio.sleep(0.6)
         late = {"method": "GET", "accept": EVENTS, "headers": {TOKEN: tokens[4]}}
         assert (await Request(manager, **late).answer())[0] == 404
         last = await reserve(manager)
