@@ -4,7 +4,8 @@
  * next mark sees, or, behind the last of them, what the reader has seen. So a
  * statement sorts little, however much there is, and whoever has come to a mark
  * goes on with all the others who have. All by the statement fq_history, whose
- * rows are behind a first one as those of fq_read. */
+ * rows are behind a first one as those of fq_read. Where the marks are not known
+ * yet, fq_survey asks for them first, a part at a time. */
 #include "bus/postgres_history.h"
 
 #include <inttypes.h>
@@ -85,7 +86,7 @@ answer(fq_postgres_history *self, fq_status status, bool is_end)
 void
 fq_postgres_history_lose(fq_postgres_history *self)
 {
-    self->is_busy = false;
+    self->is_busy = self->is_surveying = false;
     if (self->current == NULL)
         return;
     drop_events(self);
@@ -97,7 +98,7 @@ fq_postgres_history_lose(fq_postgres_history *self)
 void
 fq_postgres_history_refuse(fq_postgres_history *self, fq_status status)
 {
-    self->is_busy = false;
+    self->is_busy = self->is_surveying = false;
     if (self->current != NULL)
         answer(self, status, false);
     fq_list todo;
@@ -193,17 +194,24 @@ ask(fq_postgres_history *self, fq_postgres_link *link, fq_error *error)
     return status;
 }
 
+/* Where what comes after |position|, or after its look, begins. */
+static const fq_postgres_snapshot *
+begin_of(const fq_postgres_position *position)
+{
+    return position->is_between ? &position->next : &position->seen;
+}
+
 /* To the next mark, or to where the reader is. */
 static fq_status
 aim(fq_postgres_history *self, uint64_t tag, const fq_postgres_snapshot *seen)
 {
     const fq_postgres_position *position = &self->position;
-    const fq_postgres_snapshot *from = position->is_between ? &position->next
-                                                            : &position->seen;
+    const fq_postgres_snapshot *from = begin_of(position);
     const fq_postgres_snapshot *upto = fq_postgres_marks_behind(&self->marks,
                                                                 from);
     fq_postgres_snapshot_fini(&self->upto);
     drop_spans(self);
+    self->tag = tag;
     fq_status status = fq_postgres_snapshot_copy(&self->upto,
                                                  upto == NULL ? seen : upto);
     if (status == FQ_OK && position->is_between)
@@ -212,6 +220,49 @@ aim(fq_postgres_history *self, uint64_t tag, const fq_postgres_snapshot *seen)
     if (status == FQ_OK)
         status = fq_postgres_position_span(tag, from, &self->upto,
                                            &self->spans[1]);
+    return status;
+}
+
+static fq_status
+ask_survey(fq_postgres_history *self, fq_postgres_link *link, fq_error *error)
+{
+    const fq_postgres_survey *survey = &self->marks.survey;
+    fq_buf down = FQ_BUF_INIT;
+    fq_buf base = FQ_BUF_INIT;
+    fq_buf stragglers = FQ_BUF_INIT;
+    fq_buf_append_uint(&down, self->question.down);
+    fq_postgres_snapshot_write(&survey->base, &base);
+    /* The words that snapshots have for a list of transactions. */
+    fq_postgres_snapshot_write_xip(
+        &(fq_postgres_snapshot){.xip = self->question.stragglers,
+                                .n_xip = self->question.n_stragglers},
+        &stragglers);
+    char below[24], apart[24], low[24], limit[24];
+    snprintf(below, sizeof(below), "%" PRIu64, survey->down);
+    snprintf(apart, sizeof(apart), "%" PRIu64, survey->apart);
+    snprintf(low, sizeof(low), "%" PRIu64,
+             survey->low < INT64_MAX ? survey->low : INT64_MAX);
+    snprintf(limit, sizeof(limit), "%d", FQ_POSTGRES_SURVEY_ROWS);
+    fq_buf *texts[] = {&down, &base, &stragglers};
+    fq_status status = FQ_OK;
+    for (size_t i = 0; i < 3; i++) {
+        fq_buf_append_char(texts[i], '\0');
+        if (status == FQ_OK)
+            status = fq_buf_status(texts[i]);
+    }
+    if (status == FQ_OK) {
+        const char *values[] = {
+            below, down.ptr, base.ptr, apart, low, stragglers.ptr, limit,
+        };
+        status = fq_postgres_link_read(link, "fq_survey", 7, values, error);
+        self->is_busy = self->is_surveying = status == FQ_OK;
+        self->n_surveyed = 0;
+    } else {
+        answer(self, status, false);
+        status = FQ_OK;
+    }
+    for (size_t i = 0; i < 3; i++)
+        fq_buf_fini(texts[i]);
     return status;
 }
 
@@ -225,6 +276,9 @@ fq_postgres_history_send(fq_postgres_history *self, fq_postgres_link *link,
         choose_next(self, tag, seen, look_ns);
     if (self->current == NULL)
         return FQ_OK;
+    if (fq_postgres_survey_wants(&self->marks.survey,
+                                 begin_of(&self->position), &self->question))
+        return ask_survey(self, link, error);
     self->has_head = self->is_lost = false;
     self->status = FQ_OK;
     fq_status status = aim(self, tag, seen);
@@ -237,10 +291,28 @@ fq_postgres_history_send(fq_postgres_history *self, fq_postgres_link *link,
 
 /* ── the answer ── */
 
+static void
+take_survey(fq_postgres_history *self, const PGresult *row)
+{
+    fq_postgres_survey *survey = &self->marks.survey;
+    uint64_t xid = fq_postgres_row_number(row, FQ_POSTGRES_SURVEY_XID);
+    uint64_t id = fq_postgres_row_number(row, FQ_POSTGRES_SURVEY_ID);
+    if (!PQgetisnull(row, 0, FQ_POSTGRES_SURVEY_IS_STRAGGLER)) {
+        fq_postgres_survey_note_straggler(survey, xid, id);
+    } else {
+        self->n_surveyed++;
+        fq_postgres_survey_note(survey, xid, id);
+    }
+}
+
 void
 fq_postgres_history_take(fq_postgres_history *self, const PGresult *row,
                          const char *epoch)
 {
+    if (self->is_surveying) {
+        take_survey(self, row);
+        return;
+    }
     if (!self->has_head) {
         self->has_head = true;
         self->is_lost = !fq_postgres_row_is_of(row, epoch)
@@ -267,20 +339,48 @@ fq_postgres_history_take(fq_postgres_history *self, const PGresult *row,
     }
 }
 
+/* All up to a mark is there: who has had the last of it is at the mark, and at
+ * one place with all others who are, wherever they came from. Its own position
+ * will do where there is none for that. */
+static void
+arrive(fq_postgres_history *self)
+{
+    fq_event *last = self->current->events[self->n_events - 1];
+    fq_rcbuf *position;
+    if (fq_postgres_position_span(self->tag, &self->upto, NULL, &position)
+        != FQ_OK)
+        return;
+    if (fq_rcbuf_str(position).len <= FQ_BUS_POSITION_MAX) {
+        FQ_CHECK(last->position == NULL);
+        last->position = position;
+    } else {
+        fq_rcbuf_unref(position);
+    }
+}
+
 void
 fq_postgres_history_done(fq_postgres_history *self,
                          const fq_postgres_snapshot *seen)
 {
     self->is_busy = false;
+    if (self->is_surveying) {
+        self->is_surveying = false;
+        if (self->n_surveyed == 0)
+            fq_postgres_survey_note_end(&self->marks.survey,
+                                        self->question.down);
+        return;
+    }
     if (self->current == NULL)
         return;
-    bool is_end = self->n_events < self->current->max_events
-                  && fq_postgres_snapshot_includes(&self->upto, seen);
+    bool is_whole = self->n_events < self->current->max_events;
+    bool is_end = is_whole && fq_postgres_snapshot_includes(&self->upto, seen);
     if (!self->has_head || self->is_lost) {
         answer(self, FQ_ERR_LOST, false);
     } else if (self->status != FQ_OK) {
         answer(self, self->status, false);
     } else if (self->n_events > 0 || is_end) {
+        if (is_whole && self->n_events > 0)
+            arrive(self);
         answer(self, FQ_OK, is_end);
     } else {
         /* Nothing there: on from where it ends. */

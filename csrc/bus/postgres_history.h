@@ -20,7 +20,10 @@ typedef struct fq_postgres_history {
     fq_list reads;        /* fq_bus_read by node, oldest first */
     fq_bus_read *current; /* whose answer is being found, or NULL */
     bool is_busy;         /* the statement under way is ours */
+    bool is_surveying;    /* and is that of a survey */
     fq_postgres_marks marks;
+    fq_postgres_survey_question question; /* while |is_surveying| */
+    size_t n_surveyed;                    /* rows of the answer so far */
     uint64_t pruned_below; /* of transactions below, events are gone */
     bool has_head;
     bool is_lost;                  /* the answer is FQ_ERR_LOST */
@@ -28,6 +31,7 @@ typedef struct fq_postgres_history {
     fq_postgres_position position; /* of |current|, or what it has come to
                                     * where nothing was found */
     fq_postgres_snapshot upto;     /* how far this statement goes */
+    uint64_t tag;                  /* of positions */
     fq_rcbuf *spans[2];            /* of the rest of the look that |position|
                                     * is in, or NULL; of what comes after */
     size_t n_events;

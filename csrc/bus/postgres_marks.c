@@ -1,45 +1,37 @@
 /* SPDX-License-Identifier: MIT */
-/* Marks: an array that is thinned out when it is full. */
+/* Marks: an array that lets go of its older half when it is full. */
 #include "bus/postgres_marks.h"
+
+#include <string.h>
 
 #include "base/alloc.h"
 
 void
 fq_postgres_marks_init(fq_postgres_marks *self)
 {
-    *self = (fq_postgres_marks){.apart = FQ_POSTGRES_MARKS_APART};
+    *self = (fq_postgres_marks){.n_items = 0};
+    fq_postgres_survey_init(&self->survey);
 }
 
+/* The first |n| go. */
 static void
-clear(fq_postgres_marks *self)
+drop(fq_postgres_marks *self, size_t n)
 {
-    while (self->n_items > 0)
-        fq_postgres_snapshot_fini(&self->items[--self->n_items]);
-    self->apart = FQ_POSTGRES_MARKS_APART;
-    self->n_events = 0;
+    for (size_t i = 0; i < n; i++)
+        fq_postgres_snapshot_fini(&self->items[i]);
+    self->n_items -= n;
+    if (self->n_items > 0)
+        memmove(self->items, self->items + n,
+                self->n_items * sizeof(*self->items));
 }
 
 void
 fq_postgres_marks_fini(fq_postgres_marks *self)
 {
-    clear(self);
+    drop(self, self->n_items);
     fq_free(self->items);
+    fq_postgres_survey_fini(&self->survey);
     fq_postgres_marks_init(self);
-}
-
-/* Every second one stays, the last among them. */
-static void
-thin_out(fq_postgres_marks *self)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < self->n_items; i++) {
-        if ((self->n_items - i) % 2 == 0)
-            fq_postgres_snapshot_fini(&self->items[i]);
-        else
-            self->items[n++] = self->items[i];
-    }
-    self->n_items = n;
-    self->apart *= 2;
 }
 
 static void
@@ -51,8 +43,10 @@ add(fq_postgres_marks *self, const fq_postgres_snapshot *seen)
         self->items = fq_alloc(FQ_POSTGRES_MARKS_MAX * sizeof(*self->items));
     if (self->items == NULL)
         return;
-    if (self->n_items == FQ_POSTGRES_MARKS_MAX)
-        thin_out(self);
+    if (self->n_items == FQ_POSTGRES_MARKS_MAX) {
+        drop(self, FQ_POSTGRES_MARKS_MAX / 2);
+        fq_postgres_survey_begin(&self->survey, &self->items[0]);
+    }
     fq_postgres_snapshot *mark = &self->items[self->n_items];
     fq_postgres_snapshot_init(mark);
     if (fq_postgres_snapshot_copy(mark, seen) != FQ_OK)
@@ -65,7 +59,9 @@ void
 fq_postgres_marks_begin(fq_postgres_marks *self,
                         const fq_postgres_snapshot *seen)
 {
-    clear(self);
+    drop(self, self->n_items);
+    self->n_events = 0;
+    fq_postgres_survey_begin(&self->survey, seen);
     add(self, seen);
 }
 
@@ -74,7 +70,7 @@ fq_postgres_marks_note(fq_postgres_marks *self, uint64_t n_events,
                        const fq_postgres_snapshot *seen)
 {
     self->n_events += n_events;
-    if (self->n_events >= self->apart)
+    if (self->n_events >= FQ_POSTGRES_MARKS_APART)
         add(self, seen);
 }
 
@@ -82,6 +78,10 @@ const fq_postgres_snapshot *
 fq_postgres_marks_behind(const fq_postgres_marks *self,
                          const fq_postgres_snapshot *seen)
 {
+    const fq_postgres_snapshot *found = fq_postgres_survey_behind(
+        &self->survey, seen);
+    if (found != NULL)
+        return found;
     size_t low = 0, high = self->n_items;
     while (low < high) {
         size_t middle = low + (high - low) / 2;

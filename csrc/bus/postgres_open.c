@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/list.h"
 #include "bus/errand.h"
+#include "bus/postgres_sql.h"
 
 /* For the statements that prepare a session; connecting has its own time-out,
  * per host. */
@@ -303,24 +304,16 @@ check_version(fq_postgres_open *self, const char *text)
     return FQ_OK;
 }
 
-#define EVENT_COLUMNS                                                         \
-    "id, xid::text, channel, event_type, data, tenant_id, boundary, meta, "   \
-    "(extract(epoch FROM created_at) * 1000000)::bigint::text"
-/* Each half is one look into the index on (xid, id). */
-#define SINCE                                                                 \
-    "(SELECT * FROM fraiseql.outbox WHERE xid >= $1::xid8 UNION ALL "         \
-    "SELECT * FROM fraiseql.outbox "                                          \
-    "WHERE xid = ANY ($2::xid8[]) AND xid < $1::xid8) o "
-
 /* Asked for behind the snapshot of the same statement, and where others may
  * have begun to write: so nothing that the snapshot sees was logged later. */
 #define LSN "(pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::text"
 
 /* Plans are made once, when the outbox may be empty, and must be those for a
- * full one: by the index, whatever the statistics say. */
+ * full one: by the index, in its order, whatever the statistics say. */
 static const char read_setup[]
     = "SET client_min_messages = warning; SET search_path = pg_catalog; "
-      "SET enable_seqscan = off; SET jit = off; SET statement_timeout = 0; "
+      "SET enable_seqscan = off; SET enable_bitmapscan = off; "
+      "SET jit = off; SET statement_timeout = 0; "
       "SET max_parallel_workers_per_gather = 0; "
       "SET plan_cache_mode = force_generic_plan; "
       "SET default_transaction_isolation = 'read committed'; "
@@ -337,19 +330,16 @@ static const char read_setup[]
       "WHEN -1 THEN (NOT pg_advisory_unlock(" FQ_POSTGRES_LOCK_CLASS
       ", 4))::text END, " LSN ", NULL::json, i.install_id::text "
       "FROM fraiseql.install i UNION ALL "
-      "(SELECT " EVENT_COLUMNS " FROM " SINCE "ORDER BY id); "
-      "PREPARE fq_rest AS SELECT " EVENT_COLUMNS " FROM " SINCE
+      "(SELECT " FQ_SQL_EVENT_COLUMNS " FROM " FQ_SQL_SINCE "ORDER BY id); "
+      "PREPARE fq_rest AS SELECT " FQ_SQL_EVENT_COLUMNS " FROM " FQ_SQL_SINCE
       "WHERE pg_visible_in_snapshot(xid, $3::pg_snapshot) AND id > $4::bigint "
       "ORDER BY id; "
-      "PREPARE fq_history AS "
-      "SELECT NULL::bigint, NULL::text, i.pruned_below::text, NULL::text, "
+      "PREPARE fq_history AS SELECT NULL::bigint, NULL::text, "
+      "i.pruned_below::text, NULL::text, "
       "NULL::json, NULL::text, NULL::text, NULL::json, i.install_id::text "
-      "FROM fraiseql.install i UNION ALL (SELECT " EVENT_COLUMNS " FROM " SINCE
-      "WHERE xid < pg_snapshot_xmax($4::pg_snapshot) "
-      "AND pg_visible_in_snapshot(xid, $4::pg_snapshot) AND (id > $5::bigint "
-      "OR NOT pg_visible_in_snapshot(xid, $3::pg_snapshot)) "
-      "ORDER BY pg_visible_in_snapshot(xid, $3::pg_snapshot) DESC, id "
-      "LIMIT $6::bigint); "
+      "FROM fraiseql.install i UNION ALL " FQ_SQL_HISTORY "; "
+      "PREPARE fq_survey AS " FQ_SQL_STRAGGLERS " UNION ALL " FQ_SQL_SURVEY
+      "; "
       "LISTEN fraiseql";
 
 /* The timeline tells a failover: what the old primary had committed last may

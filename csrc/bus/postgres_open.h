@@ -39,6 +39,13 @@ typedef enum fq_postgres_use {
      * id bigint, limit bigint): a first row as fq_read, then at most |limit|
      * of those that |upto| sees: of what |next| sees the ids behind |id|, and
      * after these the rest by id.
+     * fq_survey(xmax xid8, xmin xid8, base pg_snapshot, apart bigint,
+     * low bigint, stragglers xid8[], limit bigint): of each of |stragglers|
+     * the last id that |base| sees, or NULL, with column 3 set; and of the
+     * transactions that it sees from |xmin| to below |xmax|, the highest
+     * first, in |limit| rows of the outbox, those that matter to a survey
+     * which has come to |low|, see postgres_survey.h: rows (last id, xid, NULL
+     * and six times NULL).
      * Events are rows (id, xid, channel, event_type, data, tenant_id,
      * boundary, meta, microseconds since 1970). */
     FQ_POSTGRES_READ,

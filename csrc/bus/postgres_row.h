@@ -28,6 +28,10 @@
 #define FQ_POSTGRES_HEAD_LOCK 5
 #define FQ_POSTGRES_HEAD_LSN 6
 #define FQ_POSTGRES_HEAD_INSTALL 8
+/* Columns of a survey's row, the others are not used. */
+#define FQ_POSTGRES_SURVEY_ID 0
+#define FQ_POSTGRES_SURVEY_XID 1
+#define FQ_POSTGRES_SURVEY_IS_STRAGGLER 2
 
 /* ptr NULL for NULL; borrowed from |row|. */
 static inline fq_str

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import time
 from typing import Any
 
 import pytest
@@ -95,6 +96,70 @@ async def test_many_missed_events_come_in_their_order(
         assert (await take(manager, 1, after))[0] == [{"n": -1}]
 
 
+def make_manager(postgres: Postgres) -> SubscriptionManager:  # noqa: F811
+    manager = SubscriptionManager(postgres.dsn)
+    manager.subscription("test")
+    manager.subscription("some", channel="test", where=event.rest == arg.rest)
+    return manager
+
+
+async def publish_many(
+    manager: SubscriptionManager,
+    postgres: Postgres,  # noqa: F811
+    client: PostgresClient,
+    n_events: int,
+) -> list[str | None]:
+    """Numbered events, ten in a transaction, while another stays open; their positions."""
+    stream = manager.subscribe(QUERY)
+    positions: list[str | None] = []
+
+    async def read() -> None:
+        while len(positions) < n_events:
+            await anext(stream)
+            positions.append(stream.position)
+
+    reading = asyncio.create_task(read())
+    await wait(lambda: manager.subscriber_count("test") > 0)
+    # Snapshots are to name somebody.
+    held = postgres.connect()
+    held.execute("BEGIN; SELECT pg_current_xact_id()")
+    for first in range(0, n_events, 10):
+        await asyncio.to_thread(
+            client.execute,
+            "SELECT count(fraiseql.publish('test', 'x', "
+            "jsonb_build_object('n', n, 'rest', n % 100))) "
+            f"FROM generate_series({first}, {first + 9}) n",
+        )
+    await asyncio.wait_for(reading, DEADLINE)
+    await stream.aclose()
+    held.execute("COMMIT")
+    return positions
+
+
+async def come_back(
+    manager: SubscriptionManager, positions: list[str | None], n_clients: int
+) -> int:
+    """Clients who each get what they missed, of a hundredth; the reads that took."""
+    n_events = len(positions)
+    before = int(manager.get_metrics()["history_reads"])
+
+    async def one(number: int) -> None:
+        at = random.Random(number).randrange(n_events // 2)
+        missed = [n for n in range(at + 1, n_events) if n % 100 == number % 100]
+        query = f"subscription {{ some(rest: {number % 100}) {{ n }} }}"
+        stream = manager.subscribe(query, after=positions[at])
+        async with contextlib.aclosing(stream):
+            got = [
+                (await asyncio.wait_for(anext(stream), size(30, 300)))["data"]["some"]["n"]
+                for _ in missed
+            ]
+        assert got == missed
+
+    await asyncio.gather(*(one(number) for number in range(n_clients)))
+    return int(manager.get_metrics()["history_reads"]) - before
+
+
+@promised(seconds=600)
 async def test_many_who_come_back_share_their_reads(
     postgres: Postgres,  # noqa: F811
     client: PostgresClient,
@@ -102,45 +167,84 @@ async def test_many_who_come_back_share_their_reads(
     """Each from a position of its own: the short way to the next mark is its own as well, the
     rest is read once for all of them."""
     n_events, n_clients = size(3000, 20000), size(60, 1000)
-    manager = SubscriptionManager(postgres.dsn)
-    manager.subscription("test")
-    manager.subscription("some", channel="test", where=event.rest == arg.rest)
-    async with manager:
-        stream = manager.subscribe(QUERY)
-        positions: list[str | None] = []
-        await wait(lambda: manager.subscriber_count("test") > 0)
-        # Snapshots are to name somebody.
-        held = postgres.connect()
-        held.execute("BEGIN; SELECT pg_current_xact_id()")
-        for first in range(0, n_events, 10):
-            client.execute(
-                "SELECT count(fraiseql.publish('test', 'x', "
-                "jsonb_build_object('n', n, 'rest', n % 100))) "
-                f"FROM generate_series({first}, {first + 9}) n"
-            )
-            for _ in range(10):
-                await asyncio.wait_for(anext(stream), DEADLINE)
-                positions.append(stream.position)
-        await stream.aclose()
-        held.execute("COMMIT")
-        before = int(manager.get_metrics()["history_reads"])
-
-        async def come_back(number: int) -> None:
-            at = random.Random(number).randrange(n_events // 2)
-            missed = [n for n in range(at + 1, n_events) if n % 100 == number % 100]
-            query = f"subscription {{ some(rest: {number % 100}) {{ n }} }}"
-            stream = manager.subscribe(query, after=positions[at])
-            async with contextlib.aclosing(stream):
-                got = [
-                    (await asyncio.wait_for(anext(stream), DEADLINE))["data"]["some"]["n"]
-                    for _ in missed
-                ]
-            assert got == missed
-
-        await asyncio.gather(*(come_back(number) for number in range(n_clients)))
-        n_reads = int(manager.get_metrics()["history_reads"]) - before
+    async with make_manager(postgres) as manager:
+        positions = await publish_many(manager, postgres, client, n_events)
+        n_reads = await come_back(manager, positions, n_clients)
         # Each alone would take 9 in the mean, and more with more events.
         assert n_reads < 3 * n_clients + n_events // 20, n_reads
+
+
+@promised(seconds=600)
+async def test_many_share_their_reads_of_what_is_older_than_the_server(
+    postgres: Postgres,  # noqa: F811
+    client: PostgresClient,
+) -> None:
+    """A server that was not there finds out itself where they can meet."""
+    n_events, n_clients = size(6000, 100_000), size(60, 1000)
+    async with make_manager(postgres) as manager:
+        positions = await publish_many(manager, postgres, client, n_events)
+    async with make_manager(postgres) as manager:
+        begin = time.monotonic()
+        n_reads = await come_back(manager, positions, n_clients)
+        seconds = time.monotonic() - begin
+        print(f"{n_clients} clients, {n_events} events: {seconds:.1f} s, {n_reads} reads")
+        # Each alone would take 23 in the mean, of 6,000 events, and 390 of 100,000.
+        assert n_reads < 4 * n_clients + n_events // 20, n_reads
+
+
+@promised(seconds=600)
+async def test_what_is_older_than_the_server_comes_in_its_order(
+    postgres: Postgres,  # noqa: F811
+    client: PostgresClient,
+) -> None:
+    """Of 16 writers that overlap, and of one that was slow; from any position, at once and
+    one after the other."""
+    counters(client)
+    got: list[Any] = []
+    positions: list[str | None] = []
+    chance = random.Random(11)
+    async with make_manager(postgres) as manager:
+        stream = manager.subscribe(QUERY)
+
+        async def read() -> None:
+            async for result in stream:
+                got.append(result["data"]["test"])
+                positions.append(stream.position)
+
+        reading = asyncio.create_task(read())
+        await wait(lambda: manager.subscriber_count("test") > 0)
+        slow, held = postgres.connect(), postgres.connect()
+        for connection in (slow, held):
+            connection.execute("BEGIN")
+            publish(connection, {"row": 0, "late": True})
+        n_each = size(250, 6000)
+        async with writers(postgres, 16, n_each):
+            await wait(lambda: len(got) > 8 * n_each)
+            publish(slow, {"row": 0, "late": True})
+            slow.execute("COMMIT")
+        n_events = sum(committed(client).values()) + 2
+        await wait(lambda: len(got) == n_events, lambda: f"{len(got)} of {n_events}")
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+
+    def check(data: list[Any]) -> None:
+        check_counted([item for item in data if "late" not in item], client)
+        assert [item for item in data if "late" in item] == [{"row": 0, "late": True}] * 2
+
+    async with make_manager(postgres) as manager:
+
+        async def resume() -> None:
+            at = chance.randrange(n_events - 1)
+            mine, after = got[: at + 1], positions[at]
+            while len(mine) < n_events:
+                n = min(chance.choice((1, 10, 300, n_events)), n_events - len(mine))
+                more, after = await take(manager, n, after)
+                mine += more
+            check(mine)
+
+        await asyncio.gather(*(resume() for _ in range(20)))
+        held.execute("COMMIT")
+        assert (await take(manager, 1, positions[-1]))[0] == [{"row": 0, "late": True}]
 
 
 async def test_a_lost_position_is_told(
