@@ -159,6 +159,25 @@ choose_next(fq_postgres_history *self, uint64_t tag,
     }
 }
 
+/* Writes those in progress at |seen| that had ended at |upto|, for a parameter
+ * of type xid8[]: what others have written is not to be looked at. */
+static void
+write_ended(const fq_postgres_snapshot *seen, const fq_postgres_snapshot *upto,
+            fq_buf *buf)
+{
+    bool is_first = true;
+    fq_buf_append_char(buf, '{');
+    for (size_t i = 0; i < seen->n_xip; i++) {
+        if (!fq_postgres_snapshot_contains(upto, seen->xip[i]))
+            continue;
+        if (!is_first)
+            fq_buf_append_char(buf, ',');
+        is_first = false;
+        fq_buf_append_uint(buf, seen->xip[i]);
+    }
+    fq_buf_append_char(buf, '}');
+}
+
 static fq_status
 ask(fq_postgres_history *self, fq_postgres_link *link, fq_error *error)
 {
@@ -170,7 +189,7 @@ ask(fq_postgres_history *self, fq_postgres_link *link, fq_error *error)
     snprintf(id, sizeof(id), "%" PRIu64,
              position->is_between ? position->id : 0);
     snprintf(limit, sizeof(limit), "%zu", self->current->max_events);
-    fq_postgres_snapshot_write_xip(&position->seen, &texts[0]);
+    write_ended(&position->seen, &self->upto, &texts[0]);
     fq_postgres_snapshot_write(
         position->is_between ? &position->next : &position->seen, &texts[1]);
     fq_postgres_snapshot_write(&self->upto, &texts[2]);

@@ -334,10 +334,11 @@ static const char read_setup[]
       "PREPARE fq_rest AS SELECT " FQ_SQL_EVENT_COLUMNS " FROM " FQ_SQL_SINCE
       "WHERE pg_visible_in_snapshot(xid, $3::pg_snapshot) AND id > $4::bigint "
       "ORDER BY id; "
-      "PREPARE fq_history AS SELECT NULL::bigint, NULL::text, "
-      "i.pruned_below::text, NULL::text, "
+      "PREPARE fq_history AS WITH RECURSIVE " FQ_SQL_IS_LONG ", " FQ_SQL_XIDS
+      " SELECT NULL::bigint, NULL::text, i.pruned_below::text, NULL::text, "
       "NULL::json, NULL::text, NULL::text, NULL::json, i.install_id::text "
-      "FROM fraiseql.install i UNION ALL " FQ_SQL_HISTORY "; "
+      "FROM fraiseql.install i UNION ALL " FQ_SQL_HISTORY
+      "UNION ALL " FQ_SQL_LONG_HISTORY "; "
       "PREPARE fq_survey AS " FQ_SQL_STRAGGLERS " UNION ALL " FQ_SQL_SURVEY
       "; "
       "LISTEN fraiseql";

@@ -16,11 +16,44 @@
  * sees the ids behind $5, and after these the rest. */
 #define FQ_SQL_HISTORY                                                        \
     "(SELECT " FQ_SQL_EVENT_COLUMNS " FROM " FQ_SQL_SINCE                     \
-    "WHERE xid < pg_snapshot_xmax($4::pg_snapshot) "                          \
+    "WHERE NOT (SELECT is_long FROM way) "                                    \
+    "AND xid < pg_snapshot_xmax($4::pg_snapshot) "                            \
     "AND pg_visible_in_snapshot(xid, $4::pg_snapshot) AND (id > $5::bigint "  \
     "OR NOT pg_visible_in_snapshot(xid, $3::pg_snapshot)) "                   \
     "ORDER BY pg_visible_in_snapshot(xid, $3::pg_snapshot) DESC, id "         \
     "LIMIT $6::bigint) "
+
+/* The same where there are more rows than that is good for, which are one large
+ * transaction mostly: it would read and sort all of them for each page. Each
+ * transaction has its ids in order, so what is taken of each is a page at most.
+ * For small ones it is four times the work. */
+#define FQ_SQL_IS_LONG                                                        \
+    "way AS (SELECT count(*) > 4096 AS is_long FROM ("                        \
+    "(SELECT 1 FROM fraiseql.outbox WHERE xid >= $1::xid8 "                   \
+    "AND xid < pg_snapshot_xmax($4::pg_snapshot) "                            \
+    "ORDER BY xid, id LIMIT 4097) UNION ALL "                                 \
+    "(SELECT 1 FROM unnest($2::xid8[]) s (xid) CROSS JOIN LATERAL "           \
+    "(SELECT 1 FROM fraiseql.outbox e WHERE e.xid = s.xid "                   \
+    "ORDER BY e.xid, e.id LIMIT 4097) l WHERE s.xid < $1::xid8)) n)"
+#define FQ_SQL_XIDS                                                           \
+    "x (xid) AS ("                                                            \
+    "(SELECT o.xid FROM fraiseql.outbox o WHERE o.xid >= $1::xid8 "           \
+    "AND o.xid < pg_snapshot_xmax($4::pg_snapshot) ORDER BY o.xid LIMIT 1) "  \
+    "UNION ALL SELECT "                                                       \
+    "(SELECT o.xid FROM fraiseql.outbox o WHERE o.xid > x.xid "               \
+    "AND o.xid < pg_snapshot_xmax($4::pg_snapshot) ORDER BY o.xid LIMIT 1) "  \
+    "FROM x WHERE x.xid IS NOT NULL)"
+#define FQ_SQL_LONG_HISTORY                                                   \
+    "(SELECT " FQ_SQL_EVENT_COLUMNS " FROM (SELECT l.*, is_rest FROM "        \
+    "(SELECT xid, pg_visible_in_snapshot(xid, $3::pg_snapshot) AS is_rest "   \
+    "FROM (SELECT xid FROM x WHERE xid IS NOT NULL UNION ALL "                \
+    "SELECT xid FROM unnest($2::xid8[]) s (xid) WHERE xid < $1::xid8) u "     \
+    "WHERE (SELECT is_long FROM way) "                                        \
+    "AND pg_visible_in_snapshot(xid, $4::pg_snapshot)) v "                    \
+    "CROSS JOIN LATERAL (SELECT * FROM fraiseql.outbox e "                    \
+    "WHERE e.xid = v.xid AND e.id > CASE WHEN is_rest THEN $5::bigint "       \
+    "ELSE 0 END ORDER BY e.xid, e.id LIMIT $6::bigint) l) o "                 \
+    "ORDER BY is_rest DESC, id LIMIT $6::bigint)"
 
 #define FQ_SQL_NO_MORE                                                        \
     "NULL::text, NULL::json, NULL::text, NULL::text, NULL::json, NULL::text"

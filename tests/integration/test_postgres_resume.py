@@ -247,6 +247,33 @@ async def test_what_is_older_than_the_server_comes_in_its_order(
         assert (await take(manager, 1, positions[-1]))[0] == [{"row": 0, "late": True}]
 
 
+@promised(seconds=600)
+async def test_a_large_transaction_is_read_page_by_page(
+    postgres: Postgres,  # noqa: F811
+    client: PostgresClient,
+) -> None:
+    """With little before it and behind it, by who was there and by who was not."""
+    n_events = size(5000, 300_000)
+    async with make_manager(postgres) as manager:
+        after = await position(manager, client)
+        publish(client, {"n": -1})
+        await asyncio.to_thread(
+            client.execute,
+            "SELECT count(fraiseql.publish('test', 'x', jsonb_build_object('n', n))) "
+            f"FROM generate_series(0, {n_events - 1}) n",
+        )
+        publish(client, {"n": n_events})
+        expected = list(range(-1, n_events + 1))
+        got, _ = await take(manager, n_events + 2, after)
+        assert [item["n"] for item in got] == expected
+    async with make_manager(postgres) as manager:
+        middle, at = await take(manager, n_events // 2, after)
+        rest, at = await take(manager, n_events + 2 - len(middle), at)
+        assert [item["n"] for item in middle + rest] == expected
+        publish(client, {"n": "last"})
+        assert (await take(manager, 1, at))[0] == [{"n": "last"}]
+
+
 async def test_a_lost_position_is_told(
     postgres: Postgres,  # noqa: F811
     client: PostgresClient,
