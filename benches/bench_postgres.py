@@ -325,22 +325,24 @@ async def come_back(
 async def bench_resume(options: argparse.Namespace) -> None:
     with server("fsync=off") as it:
         install(it.connect())
-        async with resuming(it.dsn) as manager:
-            for n_events in options.backlogs:
+        for n_events in options.backlogs:
+            async with resuming(it.dsn) as manager:
                 positions = await collect_positions(manager, it, n_events)
-                for n_clients, is_same in (
-                    (1, True),
-                    (options.resuming, True),
-                    (options.resuming, False),
-                ):
-                    seconds, n_reads = await come_back(
-                        manager, positions, n_clients, is_same=is_same
-                    )
-                    where = "at one position" if is_same else "each elsewhere in the first half"
-                    print(
-                        f"resume: {n_clients:5,} clients {where}, backlog {n_events:7,}: "
-                        f"{seconds:6.2f} s, {n_reads:,} history reads"
-                    )
+                await resume(manager, positions, options.resuming, "the same instance")
+            async with resuming(it.dsn) as manager:
+                await resume(manager, positions, options.resuming, "one started later")
+
+
+async def resume(
+    manager: SubscriptionManager, positions: list[str], n_many: int, which: str
+) -> None:
+    for n_clients, is_same in ((1, True), (n_many, True), (n_many, False)):
+        seconds, n_reads = await come_back(manager, positions, n_clients, is_same=is_same)
+        where = "at one position" if is_same else "each elsewhere in the first half"
+        print(
+            f"resume: {n_clients:5,} clients {where}, backlog {len(positions):7,}, {which}: "
+            f"{seconds:6.2f} s, {n_reads:,} history reads"
+        )
 
 
 def main() -> None:
