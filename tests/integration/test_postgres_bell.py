@@ -14,6 +14,7 @@ from postgres_writers import publish, wait
 
 from fraiseql_asgi import SubscriptionManager
 from fraiseql_asgi._core import PostgresClient
+from fraiseql_asgi._postgres_watch import Watch, watch
 
 LOCKS = (
     "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = 1718771051 AND granted"
@@ -89,6 +90,30 @@ async def test_a_sleeping_reader_is_rung_and_a_busy_one_is_not(
         writer.execute("COMMIT")
         await wait(lambda: heard.n_events == 2)
         await wait(lambda: is_asleep(client))
+
+
+async def test_a_trigger_rings_for_rows_alone(
+    postgres: Postgres,  # noqa: F811
+    client: PostgresClient,
+) -> None:
+    client.execute("DROP TABLE IF EXISTS rung; CREATE TABLE rung (id integer)")
+    watch(client, Watch("rung", channel="test"))
+    writer = postgres.connect()
+    async with listening(postgres.dsn) as heard:
+        await wait(lambda: is_asleep(client))
+        writer.execute("BEGIN")
+        writer.execute("DELETE FROM rung")
+        assert count(client, "objid < 4") == 0
+        writer.execute("INSERT INTO rung SELECT generate_series(1, 3)")
+        assert count(client, "objid < 4") == 1
+        writer.execute("COMMIT")
+        await wait(lambda: heard.n_events == 3 and not is_asleep(client))
+        writer.execute("BEGIN")
+        writer.execute("UPDATE rung SET id = id + 1")
+        assert count(client, "objid < 4") == 0
+        assert count(client, "objid = 4 AND mode = 'ShareLock'") == 1
+        writer.execute("COMMIT")
+        await wait(lambda: heard.n_events == 6)
 
 
 async def test_every_reader_hears_a_bell_that_one_of_them_asked_for(
