@@ -3,9 +3,12 @@
 hand, `fraiseql.publish` beside plain inserts, and clients that come back.
 
     python benches/bench_postgres.py [trigger] [publish] [resume]
+    python benches/bench_postgres.py instructions
 
 Starts servers of its own, as the tests do, and lets pgbench write through a
 unix socket. The sides of a comparison take turns within each round.
+What the trigger costs is counted as well, by valgrind, where time says little
+because others use the machine.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ import platform
 import random
 import re
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -63,6 +67,17 @@ END
 $$;
 CREATE TRIGGER publish AFTER INSERT ON hand
     REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION hand_publish();
+-- The same one, but into the outbox itself, from where it is delivered like ours.
+CREATE TABLE heard (LIKE plain INCLUDING ALL);
+CREATE FUNCTION heard_publish() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO fraiseql.outbox (channel, event_type, data)
+    SELECT 'ours', 'insert', row_to_json(n) FROM changed n;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER publish AFTER INSERT ON heard
+    REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION heard_publish();
 -- Without what the bus needs of it: what an insert costs at the least.
 CREATE TABLE plain_event (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -74,6 +89,13 @@ TRIGGER_SIDES = {
     "plain insert": f"INSERT INTO plain {ROW};\n",
     "trigger by hand": f"INSERT INTO hand {ROW};\n",
     "our trigger": f"INSERT INTO ours {ROW};\n",
+}
+#: With a server attached, which reads what both triggers write.
+HEARD_SIDES = {
+    "plain insert": TRIGGER_SIDES["plain insert"],
+    "by hand, delivered": f"INSERT INTO heard {ROW};\n",
+    "our trigger": TRIGGER_SIDES["our trigger"],
+    "by hand, not delivered": TRIGGER_SIDES["trigger by hand"],
 }
 EVENT = """'{"id": 17, "state": "shipped", "total": 1299.50}'"""
 PUBLISH_SIDES = {
@@ -96,6 +118,8 @@ class Sample:
     #: Of pgbench and of the server's processes that served it, per commit.
     cpu_us: float
     n_commits: int
+    #: What processes that are not ours took of the machine meanwhile, 0 to 1.
+    others: float
 
 
 @contextlib.contextmanager
@@ -107,20 +131,52 @@ def server(*settings: str) -> Iterator[Postgres]:
         it.close()
 
 
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def process_stat(pid: int) -> list[str]:
+    """The fields of /proc/<pid>/stat from the third on."""
+    return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+def postmaster(it: Postgres) -> int:
+    return int((it.folder / "data" / "postmaster.pid").read_text().split()[0])
+
+
 def cpu_seconds(it: Postgres) -> float:
     """Used by the server's processes that have ended, and by our children."""
-    pid = int((it.folder / "data" / "postmaster.pid").read_text().split()[0])
-    stat = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    ended = (int(stat[13]) + int(stat[14])) / os.sysconf("SC_CLK_TCK")
+    stat = process_stat(postmaster(it))
+    ended = (int(stat[13]) + int(stat[14])) / TICKS
     ours = resource.getrusage(resource.RUSAGE_CHILDREN)
     return ended + ours.ru_utime + ours.ru_stime
+
+
+def live_seconds(it: Postgres) -> float:
+    """Used by this process, and by the server's that run still."""
+    ours = resource.getrusage(resource.RUSAGE_SELF)
+    seconds = ours.ru_utime + ours.ru_stime
+    parent = str(postmaster(it))
+    for folder in pathlib.Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            stat = process_stat(int(folder.name))
+            if stat[1] == parent:
+                seconds += (int(stat[11]) + int(stat[12])) / TICKS
+    return seconds
+
+
+def machine_seconds() -> tuple[float, float]:
+    """What all cores have worked, and what they could have."""
+    with pathlib.Path("/proc/stat").open() as lines:
+        each = [int(field) / TICKS for field in next(lines).split()[1:9]]
+    return sum(each) - each[3] - each[4], sum(each)
 
 
 def pgbench(it: Postgres, script: str, options: argparse.Namespace) -> Sample:
     path = it.folder / "script.sql"
     path.write_text(script)
     n_each = options.commits // options.clients
-    before = cpu_seconds(it)
+    before, live_before = cpu_seconds(it), live_seconds(it)
+    worked_before, passed_before = machine_seconds()
     done = subprocess.run(
         [
             *(str(it.program("pgbench")), "-h", str(it.folder), "-U", "owner", "-n"),
@@ -140,10 +196,13 @@ def pgbench(it: Postgres, script: str, options: argparse.Namespace) -> Sample:
         time.sleep(0.005)
     time.sleep(0.02)
     cpu = cpu_seconds(it) - before
+    worked, passed = machine_seconds()
+    foreign = worked - worked_before - cpu - (live_seconds(it) - live_before)
+    others = max(0.0, foreign) / (passed - passed_before)
     rate = re.search(r"tps = ([\d.]+)", done.stdout)
     assert rate is not None, done.stdout
     n_commits = n_each * options.clients
-    return Sample(float(rate[1]), cpu / n_commits * 1e6, n_commits)
+    return Sample(float(rate[1]), cpu / n_commits * 1e6, n_commits, others)
 
 
 def table(samples: dict[str, list[Sample]]) -> None:
@@ -163,17 +222,54 @@ def table(samples: dict[str, list[Sample]]) -> None:
             rate, cpu = statistics.median(rates), statistics.median(cpus)
             line += f"   {rate:.2f} ({min(rates):.2f}-{max(rates):.2f}), {cpu:.2f}"
         print(line)
+    others = [s.others for own in samples.values() for s in own]
+    print(
+        f"  other work took {statistics.median(others):.0%} of the machine (to {max(others):.0%})"
+    )
 
 
 def take_turns(
     it: Postgres, sides: dict[str, str], options: argparse.Namespace
-) -> dict[str, list[Sample]]:
+) -> tuple[dict[str, list[Sample]], int]:
+    """The samples of each side, and how many commits there were of it."""
     samples: dict[str, list[Sample]] = {name: [] for name in sides}
-    for number in range(options.rounds):
-        names = list(sides) if number % 2 else list(reversed(sides))
-        for name in names:
-            samples[name].append(pgbench(it, sides[name], options))
-    return samples
+    n_done = n_rounds = 0
+    while n_done < options.rounds:
+        names = list(sides) if n_rounds % 2 else list(reversed(sides))
+        taken = {name: pgbench(it, sides[name], options) for name in names}
+        n_rounds += 1
+        if all(sample.others <= options.others for sample in taken.values()):
+            n_done += 1
+            for name in names:
+                samples[name].append(taken[name])
+    if n_rounds > n_done:
+        print(f"  {n_rounds - n_done} more rounds were disturbed and are left out")
+    return samples, n_rounds * (options.commits // options.clients * options.clients)
+
+
+def bench_instructions(sides: dict[str, str], n_commits: int = 1000) -> None:
+    """Counted, not timed: the same whatever else the machine does. Without kernel and client."""
+    if shutil.which("valgrind") is None:
+        sys.exit("valgrind is missing: it counts the instructions")
+    with server() as it:
+        prepare(it).close()
+        it.stop()
+        count = ("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null")
+
+        def executed(sql: str, n: int) -> int:
+            lines = [f"PREPARE side AS {sql.strip()}", *["EXECUTE side;"] * n]
+            found = re.search(r"Collected : (\d+)", it.alone(lines, *count))
+            assert found is not None
+            return int(found[1])
+
+        each = {
+            name: (executed(sql, n_commits + 100) - executed(sql, 100)) / n_commits
+            for name, sql in sides.items()
+        }
+    first, second = list(each.values())[:2]
+    print(f"instructions of the server for each of {n_commits:,} commits, one session:")
+    for name, n in each.items():
+        print(f"  {name:22} {n:11,.0f}   1st / it {first / n:.3f}   2nd / it {second / n:.3f}")
 
 
 # -- a server of ours beside it ----------------------------------------------
@@ -244,19 +340,25 @@ def prepare(it: Postgres) -> PostgresClient:
 
 
 def bench_sides(
-    title: str, sides: dict[str, str], counted: str, channel: str, options: argparse.Namespace
+    title: str,
+    sides: dict[str, str],
+    heard_sides: dict[str, str],
+    n_heard: int,
+    channel: str,
+    options: argparse.Namespace,
 ) -> None:
+    """Without and with a server attached, to which `n_heard` of the `heard_sides` give events."""
     for mode, settings in MODES.items():
         with server(*settings) as it:
             client = prepare(it)
             print(f"{title}, {mode}, {options.clients} clients, {options.rounds} rounds")
             print(" no server attached:")
-            table(take_turns(it, sides, options))
+            table(take_turns(it, sides, options)[0])
             client.execute("TRUNCATE fraiseql.outbox")
             print(" one server that delivers attached:")
             with Reader(it.dsn, channel) as reader:
-                samples = take_turns(it, sides, options)
-                behind = reader.catch_up(sum(s.n_commits for s in samples[counted]))
+                samples, n_commits = take_turns(it, heard_sides, options)
+                behind = reader.catch_up(n_heard * n_commits)
                 table(samples)
                 print(
                     f"  events were at most {reader.worst_lag_ms:.0f} ms late; the last was "
@@ -348,10 +450,18 @@ async def resume(
 def main() -> None:
     """Run what was asked for, or all of it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("which", nargs="*", choices=["trigger", "publish", "resume", []])
+    parser.add_argument(
+        "which", nargs="*", choices=["trigger", "publish", "resume", "instructions", []]
+    )
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--commits", type=int, default=20_000, help="of a side in a round")
+    parser.add_argument(
+        "--others",
+        type=float,
+        default=1.0,
+        help="do a round again when other work took more of the machine meanwhile (0 to 1)",
+    )
     parser.add_argument("--resuming", type=int, default=1000, help="clients that come back")
     parser.add_argument("--backlogs", type=int, nargs="*", default=[10_000, 100_000])
     options = parser.parse_args()
@@ -362,9 +472,11 @@ def main() -> None:
         f"{', '.join(COMMON)}"
     )
     if "trigger" in which:
-        bench_sides("trigger", TRIGGER_SIDES, "our trigger", "ours", options)
+        bench_sides("trigger", TRIGGER_SIDES, HEARD_SIDES, 2, "ours", options)
     if "publish" in which:
-        bench_sides("publish", PUBLISH_SIDES, "fraiseql.publish", "orders", options)
+        bench_sides("publish", PUBLISH_SIDES, PUBLISH_SIDES, 1, "orders", options)
+    if "instructions" in which:
+        bench_instructions(TRIGGER_SIDES)
     if "resume" in which:
         asyncio.run(bench_resume(options))
 

@@ -18,7 +18,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -199,6 +199,25 @@ class Postgres:
         self._process.send_signal(how)
         self._process.wait(DEADLINE)
         self._process = None
+
+    def alone(self, lines: Sequence[str], *under: str) -> str:
+        """Run a statement per line in single-user mode; what was said on stderr.
+
+        Args:
+            under: a command that runs the server, such as valgrind's. The
+                server itself must have been stopped.
+        """
+        done = subprocess.run(
+            [*under, str(self._bin / "postgres"), "--single", "-D", "data", "postgres"],
+            input="".join(f"{line}\n" for line in lines),
+            capture_output=True,
+            text=True,
+            cwd=self.folder,
+            **self._as,
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+        assert "ERROR:" not in done.stderr, done.stderr[-2000:]
+        return done.stderr
 
     def program(self, name: str) -> pathlib.Path:
         """One of PostgreSQL's own programs, of the same version if that has it."""
