@@ -78,31 +78,49 @@ fq_envelope_request(yyjson_val *message, fq_str *pid,
 }
 
 void
-fq_envelope_write(fq_buf *buf, fq_str type, fq_str payload)
+fq_envelope_receive_init(fq_protocol *protocol, yyjson_val *message)
 {
-    fq_buf_append_str(buf, FQ_STR_LIT("{\"type\":\""));
-    fq_buf_append_str(buf, type);
-    fq_buf_append_char(buf, '"');
+    yyjson_val *payload;
+    if (fq_envelope_object(message, FQ_STR_LIT("payload"), &payload))
+        fq_protocol_introduce(protocol, payload);
+    else
+        fq_protocol_close_as(protocol, FQ_PROTOCOL_INVALID);
+}
+
+void
+fq_envelope_send_ack(fq_protocol *protocol, fq_str payload)
+{
+    fq_buf buf = FQ_BUF_INIT;
+    fq_buf_append_str(&buf, FQ_STR_LIT("{\"type\":\"connection_ack\""));
     if (payload.ptr != NULL) {
-        fq_buf_append_str(buf, FQ_STR_LIT(",\"payload\":"));
-        fq_buf_append_str(buf, payload);
+        fq_buf_append_str(&buf, FQ_STR_LIT(",\"payload\":"));
+        fq_buf_append_str(&buf, payload);
     }
-    fq_buf_append_char(buf, '}');
+    fq_buf_append_char(&buf, '}');
+    fq_protocol_send(protocol, &buf);
 }
 
-void
-fq_envelope_write_end(fq_buf *buf, fq_str id)
-{
-    fq_envelope_write_head(buf, id, FQ_STR_LIT("complete"));
-    fq_buf_append_char(buf, '}');
-}
-
-void
-fq_envelope_write_head(fq_buf *buf, fq_str id, fq_str type)
+/* Appends `{"id":"<id>","type":"<type>"`. */
+static void
+write_id_and_type(fq_buf *buf, fq_str id, fq_str type)
 {
     fq_buf_append_str(buf, FQ_STR_LIT("{\"id\":"));
     fq_json_write_str(buf, id);
     fq_buf_append_str(buf, FQ_STR_LIT(",\"type\":\""));
     fq_buf_append_str(buf, type);
     fq_buf_append_char(buf, '"');
+}
+
+void
+fq_envelope_write_end(fq_buf *buf, fq_str id)
+{
+    write_id_and_type(buf, id, FQ_STR_LIT("complete"));
+    fq_buf_append_char(buf, '}');
+}
+
+void
+fq_envelope_write_head(fq_buf *buf, fq_str id, fq_str type)
+{
+    write_id_and_type(buf, id, type);
+    fq_buf_append_str(buf, FQ_STR_LIT(",\"payload\":"));
 }

@@ -39,16 +39,20 @@ bool
 fq_envelope_request(yyjson_val *message, fq_str *pid,
                     fq_protocol_request *prequest);
 
-/* Appends a message of no operation, with |payload| (JSON text; ptr NULL:
- * none). */
+/* connection_init, for a table of types: introduces the client with its
+ * payload, or closes 4400. */
 void
-fq_envelope_write(fq_buf *buf, fq_str type, fq_str payload);
+fq_envelope_receive_init(fq_protocol *protocol, yyjson_val *message);
+
+/* Sends connection_ack with |payload| (JSON text; ptr NULL: none). */
+void
+fq_envelope_send_ack(fq_protocol *protocol, fq_str payload);
 
 /* Appends `{"id":"<id>","type":"complete"}`. */
 void
 fq_envelope_write_end(fq_buf *buf, fq_str id);
 
-/* Appends `{"id":"<id>","type":"<type>"`. */
+/* Appends `{"id":"<id>","type":"<type>","payload":`. */
 void
 fq_envelope_write_head(fq_buf *buf, fq_str id, fq_str type);
 

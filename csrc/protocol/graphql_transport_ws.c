@@ -13,16 +13,6 @@
 /* ── what a client sends ── */
 
 static void
-receive_connection_init(fq_protocol *self, yyjson_val *message)
-{
-    yyjson_val *payload;
-    if (fq_envelope_object(message, FQ_STR_LIT("payload"), &payload))
-        fq_protocol_introduce(self, payload);
-    else
-        fq_protocol_close_as(self, FQ_PROTOCOL_INVALID);
-}
-
-static void
 receive_ping(fq_protocol *self, yyjson_val *message)
 {
     yyjson_val *payload;
@@ -83,7 +73,7 @@ static const fq_envelope_type types[] = {
     {FQ_STR("complete"), receive_complete},
     {FQ_STR("ping"), receive_ping},
     {FQ_STR("pong"), receive_pong},
-    {FQ_STR("connection_init"), receive_connection_init},
+    {FQ_STR("connection_init"), fq_envelope_receive_init},
 };
 
 static void
@@ -95,18 +85,9 @@ receive(fq_protocol *self, fq_str text)
 /* ── what it is sent ── */
 
 static void
-ack(fq_protocol *self, fq_str payload)
-{
-    fq_buf buf = FQ_BUF_INIT;
-    fq_envelope_write(&buf, FQ_STR_LIT("connection_ack"), payload);
-    fq_protocol_send(self, &buf);
-}
-
-static void
 write_error(fq_buf *buf, fq_str id, fq_str errors)
 {
     fq_envelope_write_head(buf, id, FQ_STR_LIT("error"));
-    fq_buf_append_str(buf, FQ_STR_LIT(",\"payload\":"));
     fq_buf_append_str(buf, errors);
     fq_buf_append_char(buf, '}');
 }
@@ -115,7 +96,6 @@ static void
 write_next_head(fq_buf *buf, fq_str id)
 {
     fq_envelope_write_head(buf, id, FQ_STR_LIT("next"));
-    fq_buf_append_str(buf, FQ_STR_LIT(",\"payload\":"));
 }
 
 static void
@@ -127,7 +107,7 @@ write_ping(fq_buf *buf)
 const fq_protocol_kind fq_graphql_transport_ws = {
     .name = FQ_STR("graphql-transport-ws"),
     .receive = receive,
-    .ack = ack,
+    .ack = fq_envelope_send_ack,
     .write_error = write_error,
     .write_end = fq_envelope_write_end,
     .write_next_head = write_next_head,

@@ -123,12 +123,11 @@ write_keep_alive(fq_buf *buf)
 static void
 ack(fq_protocol *self, fq_str payload)
 {
-    fq_buf buf = FQ_BUF_INIT;
-    fq_envelope_write(&buf, FQ_STR_LIT("connection_ack"), payload);
-    fq_protocol_send(self, &buf);
+    fq_envelope_send_ack(self, payload);
     /* The reference client gives a connection up that brought none for 30
      * seconds, once it has seen the first. */
     if (self->state == FQ_PROTOCOL_READY && self->keep_alive_ns > 0) {
+        fq_buf buf = FQ_BUF_INIT;
         write_keep_alive(&buf);
         fq_protocol_send(self, &buf);
     }
@@ -153,7 +152,6 @@ write_error(fq_buf *buf, fq_str id, fq_str errors)
     (void)fq_json_read(errors, FQ_JSON_LONE_SURROGATES, &doc, NULL);
     yyjson_val *error = yyjson_arr_get_first(yyjson_doc_get_root(doc));
     fq_envelope_write_head(buf, id, FQ_STR_LIT("error"));
-    fq_buf_append_str(buf, FQ_STR_LIT(",\"payload\":"));
     if (error != NULL)
         fq_json_write_val(buf, error);
     else
@@ -166,20 +164,9 @@ static void
 write_next_head(fq_buf *buf, fq_str id)
 {
     fq_envelope_write_head(buf, id, FQ_STR_LIT("data"));
-    fq_buf_append_str(buf, FQ_STR_LIT(",\"payload\":"));
 }
 
 /* ── what a client sends ── */
-
-static void
-receive_connection_init(fq_protocol *self, yyjson_val *message)
-{
-    yyjson_val *payload;
-    if (fq_envelope_object(message, FQ_STR_LIT("payload"), &payload))
-        fq_protocol_introduce(self, payload);
-    else
-        fq_protocol_close_as(self, FQ_PROTOCOL_INVALID);
-}
 
 static void
 receive_start(fq_protocol *self, yyjson_val *message)
@@ -221,7 +208,7 @@ receive_connection_terminate(fq_protocol *self, yyjson_val *message)
 static const fq_envelope_type types[] = {
     {FQ_STR("start"), receive_start},
     {FQ_STR("stop"), receive_stop},
-    {FQ_STR("connection_init"), receive_connection_init},
+    {FQ_STR("connection_init"), fq_envelope_receive_init},
     {FQ_STR("connection_terminate"), receive_connection_terminate},
 };
 
