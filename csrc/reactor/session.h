@@ -12,7 +12,7 @@
 /* Opens a session of |service| for a client that speaks the protocol |kind|
  * behind |mailbox|'s loop. *pport gets the caller's end: its texts go in by
  * fq_port_receive, what comes out is to be sent; it must be ended by
- * fq_port_disconnect and fq_port_unref. |owner| is the caller's own. 
+ * fq_port_disconnect and fq_port_unref. |owner| is the caller's own.
  * |visitor| is what fq_admission_enter() of the service gave: it is given back
  * when the session is gone, and here in any case of failure. Errors:
  * FQ_ERR_CLOSED, FQ_ERR_NOMEM. Thread: loop. */
