@@ -17,7 +17,6 @@
 #include "python/entrance.h"
 #include "python/http_message.h"
 #include "python/service_object.h"
-#include "reactor/session.h"
 
 typedef enum http_phase {
     HTTP_BEGINNING = FQ_SERVING_FIRST, /* looks at the head */
@@ -93,10 +92,8 @@ answer_close(fq_serving *self, const fq_close *close)
 static int
 answering_sent(fq_serving *self, PyObject *Py_UNUSED(result))
 {
-    PyObject *message = self->farewell;
-    self->farewell = NULL;
-    return message == NULL ? fq_serving_end_clean(self)
-                           : fq_serving_send(self, message);
+    return self->farewell == NULL ? fq_serving_end_clean(self)
+                                  : fq_serving_send_farewell(self);
 }
 
 /* ── the stream ── */
@@ -239,13 +236,7 @@ static int
 give_text(fq_serving *self, fq_rcbuf *text)
 {
     bool pause; /* nothing more is to come */
-    fq_status status = fq_port_receive(self->base.port, text, &pause);
-    if (status == FQ_ERR_NOMEM) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    /* The reactor is gone, as in a forked child: the client comes back. */
-    return status == FQ_OK ? 0 : answer_unavailable(self);
+    return fq_serving_give(self, text, &pause);
 }
 
 /* Who asks. */
@@ -313,18 +304,13 @@ open_session(fq_serving *self, fq_service *service, fq_visitor *visitor)
 {
     fq_http_stream *http = http_of(self);
     fq_http_request *request = &http->request;
-    fq_status status = fq_session_open(
-        service,
+    int opened = fq_serving_open_session(
+        self, service,
         http->is_shared ? &fq_graphql_sse
                         : fq_graphql_http_kind(request->accept.result),
-        fq_loop_mailbox_peek(self->base.mailbox), &self->base, visitor,
-        &self->base.port);
-    if (status == FQ_ERR_CLOSED)
-        return answer_unavailable(self);
-    if (status != FQ_OK) {
-        PyErr_NoMemory();
-        return -1;
-    }
+        visitor);
+    if (opened <= 0)
+        return opened;
     self->phase = HTTP_READING;
     self->has_news = true;
     fq_rcbuf *form = request->form;
@@ -391,14 +377,6 @@ beginning_send_next(fq_serving *self)
     return fq_serving_start(self);
 }
 
-static int
-starting_sent(fq_serving *self, PyObject *service)
-{
-    if (fq_serving_use_service(self, service) < 0)
-        return -1;
-    return enter(self);
-}
-
 /* ── the table ── */
 
 static int
@@ -421,23 +399,10 @@ open_received(fq_serving *self, PyObject *message)
     return is_gone ? fq_serving_end_clean(self) : 0;
 }
 
-static int
-ignore_received(fq_serving *Py_UNUSED(self), PyObject *Py_UNUSED(message))
-{
-    return 0;
-}
-
-static int
-ignore_sent(fq_serving *Py_UNUSED(self), PyObject *Py_UNUSED(result))
-{
-    return 0;
-}
-
 static void
 release(fq_serving *self)
 {
     fq_http_stream *http = http_of(self);
-    Py_CLEAR(self->farewell);
     Py_CLEAR(http->chunk);
     Py_CLEAR(http->cors);
     Py_CLEAR(http->authorization);
@@ -445,34 +410,27 @@ release(fq_serving *self)
     fq_http_request_fini(&http->request);
 }
 
+/* In the phases that every kind has nothing is of interest. */
 static const fq_serving_phase_ops phases[] = {
-    [FQ_SERVING_NEW] = {.received = ignore_received, .sent = ignore_sent},
-    [HTTP_BEGINNING] = {.received = ignore_received,
-                        .sent = ignore_sent,
-                        .send_next = beginning_send_next},
-    [HTTP_STARTING] = {.is_starting = true,
-                       .received = ignore_received,
-                       .sent = starting_sent},
+    [HTTP_BEGINNING] = {.send_next = beginning_send_next},
+    [HTTP_STARTING] = {.is_starting = true, .sent = fq_serving_started},
     [HTTP_READING] = {.receives = true,
                       .takes_news = true,
                       .received = reading_received,
-                      .sent = ignore_sent,
                       .send_next = open_send_next},
     [HTTP_OPEN] = {.receives = true,
                    .takes_news = true,
                    .received = open_received,
-                   .sent = ignore_sent,
                    .send_next = open_send_next},
     [HTTP_ANSWERING] = {.is_leaving = true,
                         .received = open_received,
                         .sent = answering_sent},
-    [FQ_SERVING_ENDING] = {.received = ignore_received, .sent = ignore_sent},
-    [FQ_SERVING_ENDED] = {.received = ignore_received, .sent = ignore_sent},
 };
 
 const fq_serving_kind fq_http_stream_kind = {
     .phases = phases,
     .is_disconnect = is_disconnect,
+    .enter = enter,
     .unavailable = answer_unavailable,
     .release = release,
 };

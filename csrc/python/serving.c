@@ -4,6 +4,7 @@
 #include "python/serving.h"
 
 #include "python/exception.h"
+#include "reactor/session.h"
 
 /* ── the awaitable ── */
 
@@ -208,7 +209,7 @@ fq_serving_start(fq_serving *self)
 }
 
 int
-fq_serving_use_service(fq_serving *self, PyObject *service)
+fq_serving_started(fq_serving *self, PyObject *service)
 {
     if (!PyObject_TypeCheck(service, self->state->service_type)) {
         PyErr_Format(PyExc_TypeError, "start() gave %.100s, not a Service",
@@ -216,7 +217,42 @@ fq_serving_use_service(fq_serving *self, PyObject *service)
         return -1;
     }
     Py_XSETREF(self->base.service, Py_NewRef(service));
-    return 0;
+    return self->kind->enter(self);
+}
+
+int
+fq_serving_send_farewell(fq_serving *self)
+{
+    PyObject *message = self->farewell;
+    self->farewell = NULL;
+    return fq_serving_send(self, message);
+}
+
+int
+fq_serving_open_session(fq_serving *self, fq_service *service,
+                        const fq_protocol_kind *protocol, fq_visitor *visitor)
+{
+    fq_status status = fq_session_open(
+        service, protocol, fq_loop_mailbox_peek(self->base.mailbox),
+        &self->base, visitor, &self->base.port);
+    if (status == FQ_OK)
+        return 1;
+    if (status == FQ_ERR_CLOSED)
+        return self->kind->unavailable(self);
+    PyErr_NoMemory();
+    return -1;
+}
+
+int
+fq_serving_give(fq_serving *self, fq_rcbuf *text, bool *ppause)
+{
+    fq_status status = fq_port_receive(self->base.port, text, ppause);
+    if (status == FQ_OK)
+        return 0;
+    if (status != FQ_ERR_NOMEM)
+        return self->kind->unavailable(self);
+    PyErr_NoMemory();
+    return -1;
 }
 
 /* ── the type ── */

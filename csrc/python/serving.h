@@ -14,6 +14,7 @@
 #include "python/port_object.h"
 #include "python/waker.h"
 #include "protocol/protocol.h"
+#include "reactor/service.h"
 
 typedef struct fq_serving fq_serving;
 
@@ -38,9 +39,9 @@ typedef struct fq_serving_phase_ops {
     /* When everything waits, the task does not, but comes back in the loop's
      * next turn. */
     bool takes_turns;
-    /* receive() gave |message|. */
+    /* receive() gave |message|. NULL: it is of no interest. */
     int (*received)(fq_serving *self, PyObject *message);
-    /* What |out| awaited gave |result|. */
+    /* What |out| awaited gave |result|. NULL: as above. */
     int (*sent)(fq_serving *self, PyObject *result);
     /* Nothing is being sent: starts what comes next, if anything does. May be
      * NULL. */
@@ -52,7 +53,11 @@ typedef struct fq_serving_kind {
     /* 1 when |message| says that the client has gone, 0 when not, -1 with an
      * exception. */
     int (*is_disconnect)(fq_serving *self, PyObject *message);
-    /* start() has failed, and said why: sends the client away for now. */
+    /* start() gave the Service, which is in |base|: asks whether the client
+     * may come in. */
+    int (*enter)(fq_serving *self);
+    /* There is no service for it, whatever the reason: sends the client away
+     * for now. */
     int (*unavailable)(fq_serving *self);
     /* Lets go of what is the kind's own. Harmless twice. May be NULL. */
     void (*release)(fq_serving *self);
@@ -70,8 +75,8 @@ struct fq_serving {
     PyObject *receive;
     PyObject *send;
     const fq_protocol_kind *protocol; /* the kind's: what the client speaks,
- * NULL before it is known */
-    PyObject *farewell; /* the kind's: a message to be sent at last, or NULL */
+                                       * NULL before it is known */
+    PyObject *farewell; /* a message to be sent at last, or NULL */
     PyObject *outcome;  /* ENDING: what to raise, or NULL */
     bool is_running;    /* inside a step */
     bool has_news;      /* the port may have something to take */
@@ -110,9 +115,26 @@ fq_serving_send(fq_serving *self, PyObject *message);
 int
 fq_serving_start(fq_serving *self);
 
-/* What it gave: takes it, or raises TypeError. */
+/* The |sent| of a phase that is starting: enters, or raises TypeError. */
 int
-fq_serving_use_service(fq_serving *self, PyObject *service);
+fq_serving_started(fq_serving *self, PyObject *service);
+
+/* Begins to send the farewell, which there must be. */
+int
+fq_serving_send_farewell(fq_serving *self);
+
+/* Opens the session of |visitor| (given away), a client of |service| that
+ * speaks |protocol|. Returns 1; 0 when the service takes nobody any more and
+ * the client is sent away for now; -1 with an exception. */
+int
+fq_serving_open_session(fq_serving *self, fq_service *service,
+                        const fq_protocol_kind *protocol, fq_visitor *visitor);
+
+/* Gives |text| (one reference, stolen) to the session; *ppause as
+ * fq_port_receive has it. Where the reactor is gone, as in a forked child, the
+ * client is sent away for now. Returns 0 or -1. */
+int
+fq_serving_give(fq_serving *self, fq_rcbuf *text, bool *ppause);
 
 /* ── driving ── */
 

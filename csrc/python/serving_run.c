@@ -134,6 +134,7 @@ fq_serving_release(fq_serving *self)
     Py_CLEAR(self->start);
     Py_CLEAR(self->receive);
     Py_CLEAR(self->send);
+    Py_CLEAR(self->farewell);
     if (self->kind->release != NULL)
         self->kind->release(self);
 }
@@ -283,7 +284,7 @@ step_out(fq_serving *self, const serving_places *places)
         out_raised(self, places);
         return true;
     }
-    if (phase_of(self)->sent(self, result) < 0)
+    if (phase_of(self)->sent != NULL && phase_of(self)->sent(self, result) < 0)
         serving_fail(self);
     Py_DECREF(result);
     return true;
@@ -325,7 +326,8 @@ step_in(fq_serving *self, const serving_places *places)
         in_raised(self);
         return true;
     }
-    if (phase_of(self)->received(self, message) < 0)
+    if (phase_of(self)->received != NULL
+        && phase_of(self)->received(self, message) < 0)
         serving_fail(self);
     Py_DECREF(message);
     return true;

@@ -21,7 +21,6 @@
 #include "python/service_object.h"
 #include "protocol/graphql_transport_ws.h"
 #include "protocol/graphql_ws.h"
-#include "reactor/session.h"
 
 /* Close codes and reasons: graphql-ws, server.ts; RFC 6455 7.4.1 and IANA. */
 #define CODE_SUBPROTOCOL 4406
@@ -56,10 +55,8 @@ leaving_send_next(fq_serving *self)
 {
     if (self->is_waiting_in)
         return 0;
-    PyObject *message = self->farewell;
-    self->farewell = NULL;
     self->phase = FQ_WEBSOCKET_CLOSING;
-    return fq_serving_send(self, message);
+    return fq_serving_send_farewell(self);
 }
 
 static int
@@ -164,10 +161,8 @@ deny(fq_serving *self, const fq_verdict *verdict, fq_str reason)
 static int
 denying_sent(fq_serving *self, PyObject *Py_UNUSED(result))
 {
-    PyObject *message = self->farewell;
-    self->farewell = NULL;
     self->phase = FQ_WEBSOCKET_CLOSING;
-    return fq_serving_send(self, message);
+    return fq_serving_send_farewell(self);
 }
 
 /* Ends it for a reason of ours that passes: before the accept a 503, where the
@@ -192,15 +187,10 @@ come_back(fq_serving *self)
 static int
 open_session(fq_serving *self, fq_service *service, fq_visitor *visitor)
 {
-    fq_status status = fq_session_open(
-        service, self->protocol, fq_loop_mailbox_peek(self->base.mailbox),
-        &self->base, visitor, &self->base.port);
-    if (status == FQ_ERR_CLOSED)
-        return come_back(self);
-    if (status != FQ_OK) {
-        PyErr_NoMemory();
-        return -1;
-    }
+    int opened = fq_serving_open_session(self, service, self->protocol,
+                                         visitor);
+    if (opened <= 0)
+        return opened;
     self->phase = FQ_WEBSOCKET_ACCEPTING;
     return fq_serving_send(
         self, fq_asgi_message_accept(self->state, self->protocol));
@@ -271,14 +261,6 @@ connecting_received(fq_serving *self, PyObject *message)
 }
 
 static int
-starting_sent(fq_serving *self, PyObject *service)
-{
-    if (fq_serving_use_service(self, service) < 0)
-        return -1;
-    return enter(self);
-}
-
-static int
 accepting_sent(fq_serving *self, PyObject *Py_UNUSED(result))
 {
     self->phase = FQ_WEBSOCKET_OPEN;
@@ -306,22 +288,7 @@ open_received(fq_serving *self, PyObject *message)
         return fq_serving_end_clean(self);
     if (kind != FQ_ASGI_RECEIVE)
         return 0;
-    fq_status status = fq_port_receive(self->base.port, text,
-                                       &self->is_paused);
-    if (status == FQ_ERR_NOMEM) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    /* The reactor is gone, as in a forked child: the client comes back. */
-    if (status != FQ_OK)
-        return come_back(self);
-    return 0;
-}
-
-static int
-ignore_sent(fq_serving *Py_UNUSED(self), PyObject *Py_UNUSED(result))
-{
-    return 0;
+    return fq_serving_give(self, text, &self->is_paused);
 }
 
 /* ── closing and after ── */
@@ -368,12 +335,6 @@ emptying_send_next(fq_serving *self)
 }
 
 static int
-ignore_received(fq_serving *Py_UNUSED(self), PyObject *Py_UNUSED(message))
-{
-    return 0;
-}
-
-static int
 is_disconnect(fq_serving *self, PyObject *message)
 {
     fq_asgi_message_kind kind;
@@ -384,34 +345,21 @@ is_disconnect(fq_serving *self, PyObject *message)
     return kind == FQ_ASGI_DISCONNECT;
 }
 
-static void
-release(fq_serving *self)
-{
-    Py_CLEAR(self->farewell);
-}
-
+/* In the phases that every kind has nothing is of interest. */
 static const fq_serving_phase_ops phases[] = {
-    [FQ_SERVING_NEW] = {.received = ignore_received, .sent = ignore_sent},
     [FQ_WEBSOCKET_CONNECTING] = {.receives = true,
-                                 .received = connecting_received,
-                                 .sent = ignore_sent},
+                                 .received = connecting_received},
     [FQ_WEBSOCKET_STARTING] = {.is_starting = true,
-                               .received = ignore_received,
-                               .sent = starting_sent},
-    [FQ_WEBSOCKET_ACCEPTING] = {.received = ignore_received,
-                                .sent = accepting_sent},
-    [FQ_WEBSOCKET_REJECTING] = {.received = ignore_received,
-                                .sent = rejecting_sent},
-    [FQ_WEBSOCKET_DENYING] = {.received = ignore_received,
-                              .sent = denying_sent},
+                               .sent = fq_serving_started},
+    [FQ_WEBSOCKET_ACCEPTING] = {.sent = accepting_sent},
+    [FQ_WEBSOCKET_REJECTING] = {.sent = rejecting_sent},
+    [FQ_WEBSOCKET_DENYING] = {.sent = denying_sent},
     [FQ_WEBSOCKET_OPEN] = {.receives = true,
                            .takes_news = true,
                            .received = open_received,
-                           .sent = ignore_sent,
                            .send_next = open_send_next},
     [FQ_WEBSOCKET_LEAVING] = {.is_leaving = true,
                               .received = closing_received,
-                              .sent = ignore_sent,
                               .send_next = leaving_send_next},
     [FQ_WEBSOCKET_CLOSING] = {.is_leaving = true,
                               .received = closing_received,
@@ -420,15 +368,12 @@ static const fq_serving_phase_ops phases[] = {
                                .is_leaving = true,
                                .takes_turns = true,
                                .received = emptying_received,
-                               .sent = ignore_sent,
                                .send_next = emptying_send_next},
-    [FQ_SERVING_ENDING] = {.received = ignore_received, .sent = ignore_sent},
-    [FQ_SERVING_ENDED] = {.received = ignore_received, .sent = ignore_sent},
 };
 
 const fq_serving_kind fq_websocket_kind = {
     .phases = phases,
     .is_disconnect = is_disconnect,
+    .enter = enter,
     .unavailable = come_back,
-    .release = release,
 };
