@@ -35,10 +35,12 @@ read_publication(fq_service_object *self, PyObject *const *args,
     return -1;
 }
 
-PyObject *
-fq_service_object_publish(fq_service_object *self, PyObject *const *args,
-                          Py_ssize_t n_args)
+/* Publishes; |offers|: by fq_publish_offer. */
+static PyObject *
+publish(fq_service_object *self, PyObject *const *args, Py_ssize_t n_args,
+        bool offers)
 {
+    fq_state *state = fq_state_of((PyObject *)self);
     fq_event *event;
     fq_publisher *publisher;
     fq_publish_how how = {.timeout_ns = self->publish_timeout_ns};
@@ -46,27 +48,25 @@ fq_service_object_publish(fq_service_object *self, PyObject *const *args,
                          &how.waits_for_calls)
         < 0)
         return NULL;
-    PyObject *id = fq_publish_blocking(fq_state_of((PyObject *)self),
-                                       publisher, event, &how);
+    PyObject *result = offers ? fq_publish_offer(state, publisher, event, &how)
+                              : fq_publish_blocking(state, publisher, event,
+                                                    &how);
     fq_publisher_unref(publisher);
-    return id;
+    return result;
+}
+
+PyObject *
+fq_service_object_publish(fq_service_object *self, PyObject *const *args,
+                          Py_ssize_t n_args)
+{
+    return publish(self, args, n_args, false);
 }
 
 PyObject *
 fq_service_object_offer(fq_service_object *self, PyObject *const *args,
                         Py_ssize_t n_args)
 {
-    fq_event *event;
-    fq_publisher *publisher;
-    fq_publish_how how = {.timeout_ns = self->publish_timeout_ns};
-    if (read_publication(self, args, n_args, &event, &publisher,
-                         &how.waits_for_calls)
-        < 0)
-        return NULL;
-    PyObject *result = fq_publish_offer(fq_state_of((PyObject *)self),
-                                        publisher, event, &how);
-    fq_publisher_unref(publisher);
-    return result;
+    return publish(self, args, n_args, true);
 }
 
 PyObject *
