@@ -163,6 +163,16 @@ fq_port_object_take_running(fq_port_object *self, fq_sub_id sub_id)
     return find_running(self, sub_id, true);
 }
 
+void
+fq_port_object_drop_running(fq_port_object *self, fq_sub_id sub_id,
+                            PyObject *runs)
+{
+    PyObject *found = find_running(self, sub_id, false);
+    if (found == runs)
+        Py_XDECREF(find_running(self, sub_id, true));
+    Py_XDECREF(found);
+}
+
 PyObject *
 fq_port_object_connection_id(fq_port_object *self)
 {

@@ -79,6 +79,11 @@ fq_port_object_get_running(fq_port_object *self, fq_sub_id sub_id);
 PyObject *
 fq_port_object_take_running(fq_port_object *self, fq_sub_id sub_id);
 
+/* Takes |runs| (borrowed) out, unless another has its place. */
+void
+fq_port_object_drop_running(fq_port_object *self, fq_sub_id sub_id,
+                            PyObject *runs);
+
 /* What tells this client from others, a str: made at first need unless the
  * subclass has set it. A new reference, or NULL with an exception: ClosedError
  * where nobody asked before the end. */

@@ -4,26 +4,20 @@
 #include "python/resolver_task.h"
 
 #include "python/auth.h"
+#include "python/call_task.h"
 #include "python/parts.h"
 
 static const fq_str timed_out = FQ_STR("The resolver timed out");
 static const fq_str handler_timed_out = FQ_STR("The operation timed out");
 
 typedef struct resolver_task {
-    PyObject_HEAD
-    fq_call *call; /* to be answered; NULL: answered, or nobody waits */
+    fq_call_task base; /* in service->tasks; without an owner it stands as
+                        * running with the service, sub_id being the class's
+                        * id */
     fq_inbox_item *followers; /* calls by mail.item, for later events */
     fq_inbox_item **followers_tail;
-    fq_sub_id sub_id;         /* or the class's id */
-    fq_port_object *owner;    /* where it stands as running; NULL: with the
-                               * service, by the class's id */
     fq_loop_mailbox *mailbox; /* one user, where there is no owner to keep it
                                * open; else NULL */
-    fq_service_object *service;
-    fq_resolver *resolver;
-    PyObject *task;
-    PyObject *loop;
-    fq_list node; /* in service->tasks until done */
     fq_timed_task time;
 } resolver_task;
 
@@ -32,13 +26,13 @@ typedef struct resolver_task {
 static int
 enter_running(resolver_task *self)
 {
-    if (self->owner != NULL)
-        return fq_port_object_set_running(self->owner, self->sub_id,
+    if (self->base.owner != NULL)
+        return fq_port_object_set_running(self->base.owner, self->base.sub_id,
                                           (PyObject *)self);
-    fq_service_object *service = self->service;
+    fq_service_object *service = self->base.service;
     if (service->running == NULL)
         service->running = PyDict_New();
-    PyObject *key = PyLong_FromUnsignedLongLong(self->sub_id);
+    PyObject *key = PyLong_FromUnsignedLongLong(self->base.sub_id);
     int result = -1;
     if (key != NULL && service->running != NULL)
         result = PyDict_SetItem(service->running, key, (PyObject *)self);
@@ -66,17 +60,15 @@ take_class(fq_service_object *service, uint64_t id)
 static void
 leave_running(resolver_task *self)
 {
-    PyObject *runs;
-    if (self->owner != NULL) {
-        runs = fq_port_object_get_running(self->owner, self->sub_id);
-        if (runs == (PyObject *)self)
-            Py_XDECREF(fq_port_object_take_running(self->owner, self->sub_id));
-    } else {
-        runs = take_class(self->service, self->sub_id);
-        if (runs != NULL && runs != (PyObject *)self)
-            enter_running((resolver_task *)runs);
-        PyErr_Clear();
+    if (self->base.owner != NULL) {
+        fq_port_object_drop_running(self->base.owner, self->base.sub_id,
+                                    (PyObject *)self);
+        return;
     }
+    PyObject *runs = take_class(self->base.service, self->base.sub_id);
+    if (runs != NULL && runs != (PyObject *)self)
+        enter_running((resolver_task *)runs);
+    PyErr_Clear();
     Py_XDECREF(runs);
 }
 
@@ -110,7 +102,7 @@ static int
 let_follow(resolver_task *self, bool now)
 {
     fq_inbox_item *first = self->followers;
-    if (first == NULL || self->owner->mailbox == NULL) {
+    if (first == NULL || self->base.owner->mailbox == NULL) {
         drop_followers(self);
         return 0;
     }
@@ -118,7 +110,8 @@ let_follow(resolver_task *self, bool now)
                                           next);
     self->followers = NULL;
     self->followers_tail = &self->followers;
-    return fq_loop_mailbox_put_back(self->owner->mailbox, first, last, now);
+    return fq_loop_mailbox_put_back(self->base.owner->mailbox, first, last,
+                                    now);
 }
 
 /* ── ending ── */
@@ -126,10 +119,9 @@ let_follow(resolver_task *self, bool now)
 static void
 cancel_task(resolver_task *self)
 {
-    PyObject *result = PyObject_CallMethodNoArgs(
-        self->task, fq_state_of((PyObject *)self)->str_cancel);
+    PyObject *result = fq_call_task_cancel(&self->base);
     if (result == NULL)
-        PyErr_WriteUnraisable(self->task);
+        PyErr_WriteUnraisable(self->base.task);
     Py_XDECREF(result);
 }
 
@@ -137,16 +129,18 @@ static void
 expire(fq_timed_task *time)
 {
     resolver_task *self = FQ_CONTAINER_OF(time, resolver_task, time);
-    fq_call *call = self->call;
-    self->call = NULL;
-    fq_list_remove(&self->node);
+    fq_call *call = self->base.call;
+    self->base.call = NULL;
+    fq_list_remove(&self->base.node);
     if (call == NULL)
         return;
     Py_INCREF(self);
     leave_running(self);
-    fq_resolver_log_timeout(fq_state_of((PyObject *)self), self->resolver);
+    fq_resolver_log_timeout(fq_state_of((PyObject *)self),
+                            self->base.resolver);
     fq_rcbuf *text = NULL;
-    fq_rcbuf_new(self->resolver->is_handler ? handler_timed_out : timed_out,
+    fq_rcbuf_new(self->base.resolver->is_handler ? handler_timed_out
+                                                 : timed_out,
                  &text);
     fq_call_answer(call, FQ_ANSWER_ERROR, text);
     if (let_follow(self, false) < 0)
@@ -162,13 +156,12 @@ PyDoc_STRVAR(cancel_doc,
 static PyObject *
 resolver_task_cancel(resolver_task *self, PyObject *Py_UNUSED(ignored))
 {
-    if (self->call == NULL)
+    if (self->base.call == NULL)
         Py_RETURN_NONE;
-    fq_call_free(self->call);
-    self->call = NULL;
+    fq_call_free(self->base.call);
+    self->base.call = NULL;
     drop_followers(self);
-    return PyObject_CallMethodNoArgs(
-        self->task, fq_state_of((PyObject *)self)->str_cancel);
+    return fq_call_task_cancel(&self->base);
 }
 
 void
@@ -194,7 +187,7 @@ fq_resolver_task_cancel_shared(fq_service_object *service)
     Py_ssize_t pos = 0;
     PyObject *key, *runs;
     while (running != NULL && PyDict_Next(running, &pos, &key, &runs)) {
-        PyObject *loop = ((resolver_task *)runs)->loop;
+        PyObject *loop = ((fq_call_task *)runs)->loop;
         PyObject *cancel = PyObject_GetAttrString(runs, "cancel");
         PyObject *result = NULL;
         if (cancel != NULL)
@@ -210,45 +203,22 @@ fq_resolver_task_cancel_shared(fq_service_object *service)
     PyErr_Restore(type, value, traceback);
 }
 
+static PyObject *
+leave_and_cancel(fq_call_task *base)
+{
+    leave_running((resolver_task *)base);
+    return resolver_task_cancel((resolver_task *)base, NULL);
+}
+
 int
 fq_resolver_task_cancel_all(fq_service_object *service, PyObject *loop,
                             PyObject *list)
 {
-    PyObject *mine = PyList_New(0);
-    if (mine == NULL)
-        return -1;
-    int result = 0;
-    FQ_LIST_FOREACH(node, &service->tasks)
-    {
-        resolver_task *self = FQ_CONTAINER_OF(node, resolver_task, node);
-        if (self->loop == loop
-            && (PyList_Append(mine, (PyObject *)self) < 0
-                || PyList_Append(list, self->task) < 0)) {
-            result = -1;
-            break;
-        }
-    }
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(mine) && result == 0; i++) {
-        resolver_task *self = (resolver_task *)PyList_GET_ITEM(mine, i);
-        leave_running(self);
-        PyObject *done = resolver_task_cancel(self, NULL);
-        if (done == NULL)
-            result = -1;
-        Py_XDECREF(done);
-    }
-    Py_DECREF(mine);
-    return result;
+    return fq_call_task_cancel_all(&service->tasks, loop, leave_and_cancel,
+                                   list);
 }
 
 /* ── its end ── */
-
-/* The task's result, or NULL with its exception. */
-static PyObject *
-take_result(resolver_task *self)
-{
-    return PyObject_CallMethodNoArgs(
-        self->task, fq_state_of((PyObject *)self)->str_result);
-}
 
 static void
 leave_mailbox(resolver_task *self)
@@ -266,24 +236,24 @@ resolver_task_call(resolver_task *self, PyObject *Py_UNUSED(args),
                    PyObject *Py_UNUSED(kwargs))
 {
     fq_state *state = fq_state_of((PyObject *)self);
-    fq_list_remove(&self->node);
+    fq_list_remove(&self->base.node);
     fq_list_remove(&self->time.node);
-    fq_call *call = self->call;
-    self->call = NULL;
+    fq_call *call = self->base.call;
+    self->base.call = NULL;
     if (call != NULL)
         leave_running(self);
-    PyObject *value = take_result(self);
+    PyObject *value = fq_call_task_result(&self->base);
     if (call != NULL && value != NULL
-        && fq_resolver_answer(state, self->service, call, value) == 0)
+        && fq_resolver_answer(state, self->base.service, call, value) == 0)
         call = NULL;
     Py_XDECREF(value);
     bool is_cancelled = call == NULL
                         && PyErr_ExceptionMatches(state->cancelled_error);
     if (call != NULL && PyErr_Occurred() && fq_auth_is_call(call)) {
-        fq_auth_fail(state, self->service, self->resolver, call);
+        fq_auth_fail(state, self->base.service, self->base.resolver, call);
     } else if (PyErr_Occurred() && !is_cancelled) {
-        fq_rcbuf *text = fq_resolver_take_exception(state, self->service,
-                                                    self->resolver);
+        fq_rcbuf *text = fq_resolver_take_exception(state, self->base.service,
+                                                    self->base.resolver);
         if (call != NULL)
             fq_call_answer(call, FQ_ANSWER_ERROR, text);
         else
@@ -302,8 +272,8 @@ resolver_task_call(resolver_task *self, PyObject *Py_UNUSED(args),
 static int
 start_time(resolver_task *self)
 {
-    fq_service_object *service = self->service;
-    uint64_t timeout_ns = self->resolver->timeout_ns;
+    fq_service_object *service = self->base.service;
+    uint64_t timeout_ns = self->base.resolver->timeout_ns;
     if (timeout_ns == 0)
         timeout_ns = service->resolver_timeout_ns;
     PyObject *callback = PyObject_GetAttrString((PyObject *)service,
@@ -321,35 +291,29 @@ fq_resolver_task_start(fq_state *state, const fq_call_site *site,
                        fq_resolver *resolver, PyObject *task, fq_call *call)
 {
     PyTypeObject *type = state->resolver_task_type;
-    PyObject *added = NULL;
     resolver_task *self = (resolver_task *)type->tp_alloc(type, 0);
     if (self == NULL)
         goto fail;
-    fq_list_init(&self->node);
+    fq_list_init(&self->base.node);
     fq_list_init(&self->time.node);
     self->followers_tail = &self->followers;
-    self->sub_id = call->sub_id;
+    self->base.sub_id = call->sub_id;
     if (site->owner != NULL)
-        self->owner = (fq_port_object *)Py_NewRef(site->owner);
+        self->base.owner = (fq_port_object *)Py_NewRef(site->owner);
     else
         self->mailbox = fq_loop_mailbox_join(site->mailbox);
-    self->service = (fq_service_object *)Py_NewRef(site->service);
-    self->resolver = (fq_resolver *)Py_NewRef(resolver);
-    self->task = Py_NewRef(task);
-    self->loop = Py_NewRef(fq_loop_mailbox_loop(site->mailbox));
-    self->time.loop = self->loop;
+    self->base.service = (fq_service_object *)Py_NewRef(site->service);
+    self->base.resolver = (fq_resolver *)Py_NewRef(resolver);
+    self->base.task = Py_NewRef(task);
+    self->base.loop = Py_NewRef(fq_loop_mailbox_loop(site->mailbox));
+    self->time.loop = self->base.loop;
     self->time.expire = expire;
     if (start_time(self) < 0)
         goto fail;
-    added = PyObject_CallMethodOneArg(task, state->str_add_done_callback,
-                                      (PyObject *)self);
-    if (added == NULL)
+    if (fq_call_task_watch(&self->base) < 0 || enter_running(self) < 0)
         goto fail;
-    Py_DECREF(added);
-    if (enter_running(self) < 0)
-        goto fail;
-    self->call = call;
-    fq_list_push_back(&self->service->tasks, &self->node);
+    self->base.call = call;
+    fq_list_push_back(&self->base.service->tasks, &self->base.node);
     Py_DECREF(self);
     return 0;
 
@@ -367,38 +331,14 @@ fail:;
 
 /* ── the type ── */
 
-static int
-resolver_task_traverse(resolver_task *self, visitproc visit, void *arg)
-{
-    Py_VISIT(Py_TYPE(self));
-    Py_VISIT(self->owner);
-    Py_VISIT(self->service);
-    Py_VISIT(self->resolver);
-    Py_VISIT(self->task);
-    Py_VISIT(self->loop);
-    return 0;
-}
-
-/* Its task can break every cycle; the members are needed while it lives. */
 static void
 resolver_task_dealloc(resolver_task *self)
 {
-    PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
-    if (self->service != NULL) {
-        fq_list_remove(&self->node);
-        fq_list_remove(&self->time.node);
-    }
+    fq_list_remove(&self->time.node);
     leave_mailbox(self);
-    fq_call_free(self->call);
     drop_followers(self);
-    Py_XDECREF(self->owner);
-    Py_XDECREF(self->service);
-    Py_XDECREF(self->resolver);
-    Py_XDECREF(self->task);
-    Py_XDECREF(self->loop);
-    type->tp_free(self);
-    Py_DECREF(type);
+    fq_call_task_dealloc(&self->base);
 }
 
 static PyMethodDef resolver_task_methods[] = {
@@ -408,7 +348,7 @@ static PyMethodDef resolver_task_methods[] = {
 
 static PyType_Slot resolver_task_slots[] = {
     {Py_tp_dealloc, resolver_task_dealloc},
-    {Py_tp_traverse, resolver_task_traverse},
+    {Py_tp_traverse, fq_call_task_traverse},
     {Py_tp_call, resolver_task_call},
     {Py_tp_methods, resolver_task_methods},
     {Py_tp_doc, (void *)"An asynchronous resolver under way."},

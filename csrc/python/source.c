@@ -6,19 +6,13 @@
  * give() and waits in asked() until the engine wants another. Thread: loop. */
 #include "python/source.h"
 
+#include "python/call_task.h"
 #include "python/parts.h"
 
 typedef struct source {
-    PyObject_HEAD
-    fq_call *call; /* the value asked for; NULL: none is */
-    fq_sub_id sub_id;
-    fq_port_object *owner; /* where it stands as running */
-    fq_service_object *service;
-    fq_resolver *resolver;
-    PyObject *task;
-    PyObject *loop;
+    fq_call_task base;  /* its call: the value asked for; NULL: none is. It has
+                        * an owner and is in service->sources */
     PyObject *future;   /* what the task waits for in asked(), or NULL */
-    fq_list node;       /* in service->sources until done */
     bool is_done;       /* the task has ended */
     bool is_cancelled;  /* the subscription ended: nobody asks any more */
     fq_answer_kind end; /* once done: what a call that comes late gets, */
@@ -38,10 +32,8 @@ answer_end(source *self, fq_call *call)
 static void
 leave_owner(source *self)
 {
-    PyObject *runs = fq_port_object_get_running(self->owner, self->sub_id);
-    if (runs == (PyObject *)self)
-        Py_XDECREF(fq_port_object_take_running(self->owner, self->sub_id));
-    Py_XDECREF(runs);
+    fq_port_object_drop_running(self->base.owner, self->base.sub_id,
+                                (PyObject *)self);
 }
 
 /* The callback of the task. When the engine has not asked yet (somebody else
@@ -51,26 +43,38 @@ source_call(source *self, PyObject *Py_UNUSED(args),
             PyObject *Py_UNUSED(kwargs))
 {
     fq_state *state = fq_state_of((PyObject *)self);
-    fq_list_remove(&self->node);
+    fq_list_remove(&self->base.node);
     self->is_done = true;
     self->end = FQ_ANSWER_END;
-    PyObject *value = PyObject_CallMethodNoArgs(self->task, state->str_result);
+    PyObject *value = fq_call_task_result(&self->base);
     Py_XDECREF(value);
     if (value == NULL
         && !(self->is_cancelled
              && PyErr_ExceptionMatches(state->cancelled_error))) {
         self->end = FQ_ANSWER_FAIL;
-        self->end_text = fq_resolver_take_exception(state, self->service,
-                                                    self->resolver);
+        self->end_text = fq_resolver_take_exception(state, self->base.service,
+                                                    self->base.resolver);
     }
     PyErr_Clear();
-    fq_call *call = self->call;
-    self->call = NULL;
+    fq_call *call = self->base.call;
+    self->base.call = NULL;
     if (call != NULL || self->is_cancelled)
         leave_owner(self);
     if (call != NULL)
         answer_end(self, call);
     Py_RETURN_NONE;
+}
+
+static PyObject *
+cancel_source(fq_call_task *base)
+{
+    source *self = (source *)base;
+    if (self->is_cancelled || self->is_done)
+        Py_RETURN_NONE;
+    self->is_cancelled = true;
+    fq_call_free(self->base.call);
+    self->base.call = NULL;
+    return fq_call_task_cancel(base);
 }
 
 PyDoc_STRVAR(cancel_doc, "cancel($self, /)\n--\n\n"
@@ -79,42 +83,15 @@ PyDoc_STRVAR(cancel_doc, "cancel($self, /)\n--\n\n"
 static PyObject *
 source_cancel(source *self, PyObject *Py_UNUSED(ignored))
 {
-    if (self->is_cancelled || self->is_done)
-        Py_RETURN_NONE;
-    self->is_cancelled = true;
-    fq_call_free(self->call);
-    self->call = NULL;
-    return PyObject_CallMethodNoArgs(
-        self->task, fq_state_of((PyObject *)self)->str_cancel);
+    return cancel_source(&self->base);
 }
 
 int
 fq_source_cancel_all(fq_service_object *service, PyObject *loop,
                      PyObject *list)
 {
-    PyObject *mine = PyList_New(0);
-    if (mine == NULL)
-        return -1;
-    int result = 0;
-    FQ_LIST_FOREACH(node, &service->sources)
-    {
-        source *self = FQ_CONTAINER_OF(node, source, node);
-        if (self->loop == loop
-            && (PyList_Append(mine, (PyObject *)self) < 0
-                || PyList_Append(list, self->task) < 0)) {
-            result = -1;
-            break;
-        }
-    }
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(mine) && result == 0; i++) {
-        PyObject *done = source_cancel((source *)PyList_GET_ITEM(mine, i),
-                                       NULL);
-        if (done == NULL)
-            result = -1;
-        Py_XDECREF(done);
-    }
-    Py_DECREF(mine);
-    return result;
+    return fq_call_task_cancel_all(&service->sources, loop, cancel_source,
+                                   list);
 }
 
 /* ── between the task and the engine ── */
@@ -126,13 +103,14 @@ static PyObject *
 source_give(source *self, PyObject *value)
 {
     fq_state *state = fq_state_of((PyObject *)self);
-    if (self->call == NULL) {
+    if (self->base.call == NULL) {
         PyErr_SetNone(state->cancelled_error);
         return NULL;
     }
-    if (fq_resolver_answer(state, self->service, self->call, value) < 0)
+    if (fq_resolver_answer(state, self->base.service, self->base.call, value)
+        < 0)
         return NULL;
-    self->call = NULL;
+    self->base.call = NULL;
     Py_RETURN_NONE;
 }
 
@@ -163,12 +141,12 @@ static PyObject *
 source_asked(source *self, PyObject *Py_UNUSED(ignored))
 {
     fq_state *state = fq_state_of((PyObject *)self);
-    PyObject *future = PyObject_CallMethodNoArgs(self->loop,
+    PyObject *future = PyObject_CallMethodNoArgs(self->base.loop,
                                                  state->str_create_future);
     if (future == NULL)
         return NULL;
     Py_XSETREF(self->future, Py_NewRef(future));
-    if (self->call != NULL && resolve_future(self) < 0)
+    if (self->base.call != NULL && resolve_future(self) < 0)
         Py_CLEAR(future);
     return future;
 }
@@ -186,7 +164,7 @@ fq_source_ask(PyObject *object, fq_call *call)
         fq_call_free(call);
         return;
     }
-    self->call = call;
+    self->base.call = call;
     if (resolve_future(self) < 0)
         PyErr_WriteUnraisable(object);
 }
@@ -213,36 +191,34 @@ fq_source_start(fq_state *state, const fq_call_site *site,
 {
     fq_port_object *owner = site->owner;
     PyTypeObject *type = state->source_type;
-    PyObject *coroutine = NULL, *added = NULL;
+    PyObject *coroutine = NULL;
     PyObject *drive = get_drive(state);
     if (drive == NULL)
         return -1;
     source *self = (source *)type->tp_alloc(type, 0);
     if (self == NULL)
         return -1;
-    fq_list_init(&self->node);
-    self->sub_id = call->sub_id;
-    self->owner = (fq_port_object *)Py_NewRef(owner);
-    self->service = (fq_service_object *)Py_NewRef(owner->service);
-    self->resolver = (fq_resolver *)Py_NewRef(resolver);
-    self->loop = Py_NewRef(fq_loop_mailbox_loop(owner->mailbox));
-    if (fq_port_object_set_running(owner, self->sub_id, (PyObject *)self) < 0)
+    fq_list_init(&self->base.node);
+    self->base.sub_id = call->sub_id;
+    self->base.owner = (fq_port_object *)Py_NewRef(owner);
+    self->base.service = (fq_service_object *)Py_NewRef(owner->service);
+    self->base.resolver = (fq_resolver *)Py_NewRef(resolver);
+    self->base.loop = Py_NewRef(fq_loop_mailbox_loop(owner->mailbox));
+    if (fq_port_object_set_running(owner, self->base.sub_id, (PyObject *)self)
+        < 0)
         goto fail;
     coroutine = PyObject_CallFunctionObjArgs(drive, generator, self, NULL);
     if (coroutine == NULL)
         goto fail;
-    self->task = PyObject_CallMethodOneArg(self->loop, state->str_create_task,
-                                           coroutine);
+    self->base.task = PyObject_CallMethodOneArg(
+        self->base.loop, state->str_create_task, coroutine);
     Py_DECREF(coroutine);
-    if (self->task == NULL)
+    if (self->base.task == NULL)
         goto fail;
-    added = PyObject_CallMethodOneArg(self->task, state->str_add_done_callback,
-                                      (PyObject *)self);
-    if (added == NULL)
+    if (fq_call_task_watch(&self->base) < 0)
         goto fail;
-    Py_DECREF(added);
-    self->call = call;
-    fq_list_push_back(&self->service->sources, &self->node);
+    self->base.call = call;
+    fq_list_push_back(&self->base.service->sources, &self->base.node);
     Py_DECREF(self);
     return 0;
 
@@ -257,14 +233,8 @@ fail:
 static int
 source_traverse(source *self, visitproc visit, void *arg)
 {
-    Py_VISIT(Py_TYPE(self));
-    Py_VISIT(self->owner);
-    Py_VISIT(self->service);
-    Py_VISIT(self->resolver);
-    Py_VISIT(self->task);
-    Py_VISIT(self->loop);
     Py_VISIT(self->future);
-    return 0;
+    return fq_call_task_traverse(&self->base, visit, arg);
 }
 
 static int
@@ -277,19 +247,10 @@ source_clear(source *self)
 static void
 source_dealloc(source *self)
 {
-    PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
-    fq_list_remove(&self->node);
-    fq_call_free(self->call);
     fq_rcbuf_unref(self->end_text);
     source_clear(self);
-    Py_XDECREF(self->owner);
-    Py_XDECREF(self->service);
-    Py_XDECREF(self->resolver);
-    Py_XDECREF(self->task);
-    Py_XDECREF(self->loop);
-    type->tp_free(self);
-    Py_DECREF(type);
+    fq_call_task_dealloc(&self->base);
 }
 
 static PyMethodDef source_methods[] = {
