@@ -152,51 +152,29 @@ read_receive(fq_state *state, PyObject *message, fq_rcbuf **ptext)
     return status;
 }
 
-/* 1 when |type| is |name|, 0 when not, -1 with an exception. */
-static int
-is_type(PyObject *type, PyObject *name)
-{
-    return type == name ? 1 : PyObject_RichCompareBool(type, name, Py_EQ);
-}
-
 int
 fq_asgi_message_read(fq_state *state, PyObject *message,
                      fq_asgi_message_kind *pkind, fq_rcbuf **ptext)
 {
+    PyObject *const types[] = {
+        [FQ_ASGI_RECEIVE] = state->ws_receive,
+        [FQ_ASGI_DISCONNECT] = state->ws_disconnect,
+        [FQ_ASGI_CONNECT] = state->ws_connect,
+    };
     *ptext = NULL;
-    PyObject *type = fq_asgi_scope_get(message, state->str_type);
-    if (type == NULL) {
-        if (!PyErr_Occurred())
-            PyErr_SetString(PyExc_RuntimeError, "ASGI message without a type");
+    int kind = fq_asgi_scope_find_type(
+        state, message, types, Py_ARRAY_LENGTH(types), "a websocket scope");
+    if (kind < 0)
         return -1;
-    }
-    int is_it;
-    int status = -1;
-    if ((is_it = is_type(type, state->ws_receive)) > 0) {
-        *pkind = FQ_ASGI_RECEIVE;
-        status = read_receive(state, message, ptext);
-    } else if (is_it == 0
-               && (is_it = is_type(type, state->ws_disconnect)) > 0) {
-        *pkind = FQ_ASGI_DISCONNECT;
-        status = 0;
-    } else if (is_it == 0 && (is_it = is_type(type, state->ws_connect)) > 0) {
-        *pkind = FQ_ASGI_CONNECT;
-        status = 0;
-    } else if (is_it == 0)
-        PyErr_Format(PyExc_RuntimeError,
-                     "unknown message %R in a websocket scope", type);
-    Py_DECREF(type);
-    return status;
+    *pkind = (fq_asgi_message_kind)kind;
+    return kind == FQ_ASGI_RECEIVE ? read_receive(state, message, ptext) : 0;
 }
 
 /* The types of messages, and our subprotocols. */
 int
 fq_asgi_message_init(PyObject *Py_UNUSED(module), fq_state *state)
 {
-    const struct {
-        PyObject **place;
-        const char *text;
-    } names[] = {
+    const fq_state_name names[] = {
         {&state->ws_connect, "websocket.connect"},
         {&state->ws_accept, "websocket.accept"},
         {&state->ws_receive, "websocket.receive"},
@@ -207,10 +185,5 @@ fq_asgi_message_init(PyObject *Py_UNUSED(module), fq_state *state)
         {&state->ws_graphql_ws, "graphql-ws"},
         {&state->ws_response, "websocket.http.response"},
     };
-    for (size_t i = 0; i < Py_ARRAY_LENGTH(names); i++) {
-        *names[i].place = PyUnicode_InternFromString(names[i].text);
-        if (*names[i].place == NULL)
-            return -1;
-    }
-    return 0;
+    return fq_state_add_names(names, Py_ARRAY_LENGTH(names));
 }

@@ -34,9 +34,9 @@ PyObject *
 fq_asgi_message_deny_body(fq_state *state, const char *text);
 
 typedef enum fq_asgi_message_kind {
-    FQ_ASGI_CONNECT,
     FQ_ASGI_RECEIVE,
     FQ_ASGI_DISCONNECT,
+    FQ_ASGI_CONNECT,
 } fq_asgi_message_kind;
 
 /* Says what |message| is; *ptext gets one reference to the bytes of a RECEIVE

@@ -13,6 +13,32 @@ fq_asgi_scope_get(PyObject *scope, PyObject *name)
     return value;
 }
 
+int
+fq_asgi_scope_find_type(fq_state *state, PyObject *message,
+                        PyObject *const *types, size_t n, const char *scope)
+{
+    PyObject *type = fq_asgi_scope_get(message, state->str_type);
+    if (type == NULL) {
+        if (!PyErr_Occurred())
+            PyErr_SetString(PyExc_RuntimeError, "ASGI message without a type");
+        return -1;
+    }
+    int is_it = 0;
+    size_t i = 0;
+    for (; i < n; i++) {
+        is_it = type == types[i]
+                    ? 1
+                    : PyObject_RichCompareBool(type, types[i], Py_EQ);
+        if (is_it != 0)
+            break;
+    }
+    if (is_it == 0)
+        PyErr_Format(PyExc_RuntimeError, "unknown message %R in %s", type,
+                     scope);
+    Py_DECREF(type);
+    return is_it > 0 ? (int)i : -1;
+}
+
 /* A member that is a str; "" when there is none. */
 static PyObject *
 get_str(PyObject *scope, PyObject *name)

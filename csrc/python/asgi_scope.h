@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What an ASGI scope says: its members, and where in the application's space
- * of paths a request is. Thread: loop. */
+ * of paths a request is; and which of the messages that belong to it one is.
+ * Thread: loop. */
 #ifndef FQ_PYTHON_ASGI_SCOPE_H
 #define FQ_PYTHON_ASGI_SCOPE_H
 
@@ -10,6 +11,13 @@
  * an exception when there is no such member. */
 PyObject *
 fq_asgi_scope_get(PyObject *scope, PyObject *name);
+
+/* The index among the |n| strs |types| of the type of |message|, or -1 with an
+ * exception: RuntimeError where it is none of them in |scope|, as errors call
+ * it. */
+int
+fq_asgi_scope_find_type(fq_state *state, PyObject *message,
+                        PyObject *const *types, size_t n, const char *scope);
 
 /* The path below the place the application is mounted at, and below |root| (a
  * str such as "/graphql", "" for none): "", "/", "/publish". A new reference

@@ -144,58 +144,35 @@ read_request(fq_state *state, PyObject *message, bool *phas_more, fq_buf *body)
     return status;
 }
 
-/* 1 when |type| is |name|, 0 when not, -1 with an exception. */
-static int
-is_type(PyObject *type, PyObject *name)
-{
-    return type == name ? 1 : PyObject_RichCompareBool(type, name, Py_EQ);
-}
-
 int
 fq_http_message_read(fq_state *state, PyObject *message,
                      fq_http_message_kind *pkind, bool *phas_more,
                      fq_buf *body)
 {
+    PyObject *const types[] = {
+        [FQ_HTTP_REQUEST] = state->http_request,
+        [FQ_HTTP_DISCONNECT] = state->http_disconnect,
+    };
     *phas_more = false;
-    PyObject *type = fq_asgi_scope_get(message, state->str_type);
-    if (type == NULL) {
-        if (!PyErr_Occurred())
-            PyErr_SetString(PyExc_RuntimeError, "ASGI message without a type");
+    int kind = fq_asgi_scope_find_type(
+        state, message, types, Py_ARRAY_LENGTH(types), "an http scope");
+    if (kind < 0)
         return -1;
-    }
-    int is_it;
-    int status = -1;
-    if ((is_it = is_type(type, state->http_request)) > 0) {
-        *pkind = FQ_HTTP_REQUEST;
-        status = read_request(state, message, phas_more, body);
-    } else if (is_it == 0
-               && (is_it = is_type(type, state->http_disconnect)) > 0) {
-        *pkind = FQ_HTTP_DISCONNECT;
-        status = 0;
-    } else if (is_it == 0)
-        PyErr_Format(PyExc_RuntimeError, "unknown message %R in an http scope",
-                     type);
-    Py_DECREF(type);
-    return status;
+    *pkind = (fq_http_message_kind)kind;
+    return kind == FQ_HTTP_REQUEST
+               ? read_request(state, message, phas_more, body)
+               : 0;
 }
 
 /* The types of messages. */
 int
 fq_http_message_init(PyObject *Py_UNUSED(module), fq_state *state)
 {
-    const struct {
-        PyObject **place;
-        const char *text;
-    } names[] = {
+    const fq_state_name names[] = {
         {&state->http_request, "http.request"},
         {&state->http_disconnect, "http.disconnect"},
         {&state->http_response_start, "http.response.start"},
         {&state->http_response_body, "http.response.body"},
     };
-    for (size_t i = 0; i < Py_ARRAY_LENGTH(names); i++) {
-        *names[i].place = PyUnicode_InternFromString(names[i].text);
-        if (*names[i].place == NULL)
-            return -1;
-    }
-    return 0;
+    return fq_state_add_names(names, Py_ARRAY_LENGTH(names));
 }

@@ -74,6 +74,17 @@ fq_state_add_type(PyObject *module, PyType_Spec *spec, PyTypeObject *base)
     return (PyTypeObject *)type;
 }
 
+int
+fq_state_add_names(const fq_state_name *names, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        *names[i].place = PyUnicode_InternFromString(names[i].text);
+        if (*names[i].place == NULL)
+            return -1;
+    }
+    return 0;
+}
+
 void
 fq_state_after_fork(fq_state *state)
 {

@@ -187,6 +187,17 @@ fq_state_of(PyObject *self)
 PyTypeObject *
 fq_state_add_type(PyObject *module, PyType_Spec *spec, PyTypeObject *base);
 
+/* A str that the state keeps, and its text. */
+typedef struct fq_state_name {
+    PyObject **place;
+    const char *text;
+} fq_state_name;
+
+/* Makes the |n| strs of |names|, interned. Returns 0, or -1 with an exception.
+ */
+int
+fq_state_add_names(const fq_state_name *names, size_t n);
+
 /* In a forked child: closes the copies of the parent's descriptors and forgets
  * its reactor. Harmless elsewhere, and twice. */
 void
