@@ -9,7 +9,6 @@
 #include "graphql/validator.h"
 #include "json/reader.h"
 #include "python/convert.h"
-#include "python/errors.h"
 #include "python/graphql_common.h"
 #include "python/parts.h"
 
@@ -149,11 +148,7 @@ graphql_validate(PyObject *module, PyObject *args)
         status = fq_document_link(&document, &errors);
     if (status == FQ_OK)
         status = fq_validate(&document, schema, rules, &errors);
-    PyObject *result = NULL;
-    if (status == FQ_ERR_NOMEM)
-        PyErr_NoMemory();
-    else
-        result = fq_graphql_errors_list(state, &errors);
+    PyObject *result = fq_graphql_errors_list(state, status, &errors);
     fq_document_fini(&document);
     fq_gql_errors_fini(&errors);
     fq_schema_unref(schema);
@@ -175,17 +170,8 @@ run_execution(fq_state *state, const fq_execution *execution)
         fq_buf_append_char(&response, '}');
         status = errors.status;
     }
-    if (status == FQ_OK)
-        status = fq_buf_status(&response);
-    PyObject *result = NULL;
-    if (status != FQ_OK)
-        fq_errors_raise(state, status, NULL);
-    else
-        result = PyBytes_FromStringAndSize(response.ptr,
-                                           (Py_ssize_t)response.len);
-    fq_buf_fini(&response);
     fq_gql_errors_fini(&errors);
-    return result;
+    return fq_graphql_take_bytes(state, status, &response);
 }
 
 PyDoc_STRVAR(execute_doc,

@@ -3,7 +3,6 @@
  * loop (holds the GIL). */
 #include "python/graphql_common.h"
 
-#include "base/buf.h"
 #include "graphql/parser.h"
 #include "json/reader.h"
 #include "python/convert.h"
@@ -15,8 +14,11 @@
 #define UNLOCKED_PARSE_MIN (16 * 1024)
 
 PyObject *
-fq_graphql_errors_list(fq_state *state, const fq_gql_errors *errors)
+fq_graphql_errors_list(fq_state *state, fq_status status,
+                       const fq_gql_errors *errors)
 {
+    if (status == FQ_ERR_NOMEM)
+        return PyErr_NoMemory();
     if (errors->status != FQ_OK)
         return fq_errors_raise(state, errors->status, NULL);
     fq_buf json = FQ_BUF_INIT;
@@ -93,6 +95,21 @@ fq_graphql_schema(fq_state *state, PyObject *sdl)
         raise_schema(state, &errors);
     fq_gql_errors_fini(&errors);
     return schema;
+}
+
+PyObject *
+fq_graphql_take_bytes(fq_state *state, fq_status status, fq_buf *response)
+{
+    if (status == FQ_OK)
+        status = fq_buf_status(response);
+    PyObject *bytes = NULL;
+    if (status != FQ_OK)
+        fq_errors_raise(state, status, NULL);
+    else
+        bytes = PyBytes_FromStringAndSize(response->ptr,
+                                          (Py_ssize_t)response->len);
+    fq_buf_fini(response);
+    return bytes;
 }
 
 int

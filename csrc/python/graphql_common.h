@@ -8,15 +8,18 @@
 
 #include <yyjson.h>
 
+#include "base/buf.h"
 #include "base/status.h"
 #include "base/str.h"
 #include "graphql/ast.h"
 #include "graphql/errors.h"
 #include "graphql/schema.h"
 
-/* The errors as a list of dicts; NULL with an exception. */
+/* The errors as a list of dicts, |status| being what looking for them came to;
+ * NULL with an exception: MemoryError where it was FQ_ERR_NOMEM. */
 PyObject *
-fq_graphql_errors_list(fq_state *state, const fq_gql_errors *errors);
+fq_graphql_errors_list(fq_state *state, fq_status status,
+                       const fq_gql_errors *errors);
 
 /* Raises what |status| means for a request, with all of |errors|. */
 void
@@ -32,6 +35,11 @@ fq_graphql_read(fq_str text, fq_document *document, fq_gql_errors *errors);
  * ConfigError says all that is wrong with it, a line each. */
 fq_schema *
 fq_graphql_schema(fq_state *state, PyObject *sdl);
+
+/* What is in |response|, which is freed, as bytes; |status| is what writing it
+ * came to. NULL with an exception. */
+PyObject *
+fq_graphql_take_bytes(fq_state *state, fq_status status, fq_buf *response);
 
 /* Reads |value|, |name| in errors, as a JSON tree: bytes are JSON, anything
  * else is converted. 0, or -1 with an exception and *pdoc NULL. */

@@ -101,7 +101,7 @@ graphql_tokens(PyObject *module, PyObject *arg)
     PyObject *tokens = PyList_New(0);
     PyObject *list = NULL;
     if (tokens != NULL && append_tokens(state, &lexer, tokens) == 0)
-        list = fq_graphql_errors_list(state, &errors);
+        list = fq_graphql_errors_list(state, FQ_OK, &errors);
     if (list != NULL)
         result = PyTuple_Pack(2, tokens, list);
     Py_XDECREF(list);
@@ -127,11 +127,7 @@ graphql_syntax_errors(PyObject *module, PyObject *arg)
     fq_gql_errors_init(&errors);
     fq_document document;
     fq_status status = fq_graphql_read(text, &document, &errors);
-    PyObject *result = NULL;
-    if (status == FQ_ERR_NOMEM)
-        PyErr_NoMemory();
-    else
-        result = fq_graphql_errors_list(state, &errors);
+    PyObject *result = fq_graphql_errors_list(state, status, &errors);
     fq_document_fini(&document);
     fq_gql_errors_fini(&errors);
     return result;
@@ -151,10 +147,8 @@ graphql_schema_errors(PyObject *module, PyObject *sdl)
     fq_schema *schema;
     fq_status status = fq_schema_cache_get(state, sdl, &schema, &errors);
     PyObject *result = NULL;
-    if (status == FQ_ERR_NOMEM)
-        PyErr_NoMemory();
-    else if (status == FQ_OK || errors.n_items > 0)
-        result = fq_graphql_errors_list(state, &errors);
+    if (status == FQ_OK || status == FQ_ERR_NOMEM || errors.n_items > 0)
+        result = fq_graphql_errors_list(state, status, &errors);
     fq_schema_unref(schema);
     fq_gql_errors_fini(&errors);
     return result;
@@ -265,17 +259,8 @@ graphql_project(PyObject *module, PyObject *const *args, Py_ssize_t n_args)
     fq_status status = fq_plan_variant_project(
         variant, yyjson_doc_get_root(data), &response);
     fq_buf_append_char(&response, '}');
-    if (status == FQ_OK)
-        status = fq_buf_status(&response);
-    PyObject *result = NULL;
-    if (status != FQ_OK)
-        fq_errors_raise(state, status, NULL);
-    else
-        result = PyBytes_FromStringAndSize(response.ptr,
-                                           (Py_ssize_t)response.len);
-    fq_buf_fini(&response);
     fq_json_free(data);
-    return result;
+    return fq_graphql_take_bytes(state, status, &response);
 }
 
 static PyMethodDef probe_functions[] = {
