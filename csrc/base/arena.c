@@ -10,9 +10,11 @@
 #include <stdalign.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/check.h"
 
 /* A typical subscription document with its AST takes one to three KiB. */
 #define ARENA_CHUNK_FIRST 1024
@@ -134,6 +136,21 @@ fq_arena_copy(fq_arena *arena, fq_str s)
         memcpy(copy, s.ptr, s.len);
     copy[s.len] = '\0';
     return fq_str_make(copy, s.len);
+}
+
+fq_str
+fq_arena_format_va(fq_arena *arena, const char *format, va_list args)
+{
+    va_list again;
+    va_copy(again, args);
+    int len = vsnprintf(NULL, 0, format, again);
+    va_end(again);
+    FQ_CHECK(len >= 0);
+    char *text = fq_arena_alloc(arena, (size_t)len + 1);
+    if (text == NULL)
+        return fq_str_make(NULL, 0);
+    vsnprintf(text, (size_t)len + 1, format, args);
+    return fq_str_make(text, (size_t)len);
 }
 
 void *

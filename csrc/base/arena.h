@@ -4,6 +4,7 @@
 #ifndef FQ_BASE_ARENA_H
 #define FQ_BASE_ARENA_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -38,8 +39,9 @@ fq_arena_room(const fq_arena *arena)
                : 0;
 }
 
-/* |n_bytes| aligned for pointers and 64-bit numbers, uninitialised or zeroed; NULL when memory
- * or the maximum is used up (what was carved before stays valid). */
+/* |n_bytes| aligned for pointers and 64-bit numbers, uninitialised or zeroed;
+ * NULL when memory or the maximum is used up (what was carved before stays
+ * valid). */
 void *
 fq_arena_alloc(fq_arena *arena, size_t n_bytes);
 void *
@@ -49,6 +51,11 @@ fq_arena_alloc_zero(fq_arena *arena, size_t n_bytes);
  * when memory is out. */
 fq_str
 fq_arena_copy(fq_arena *arena, fq_str s);
+
+/* A text as vsnprintf makes it of |format| and |args|, in the arena and
+ * terminated. ptr is NULL when memory is out. */
+__attribute__((format(printf, 2, 0))) fq_str
+fq_arena_format_va(fq_arena *arena, const char *format, va_list args);
 
 #define FQ_ARENA_NEW(arena, type)                                             \
     ((type *)fq_arena_alloc_zero((arena), sizeof(type)))

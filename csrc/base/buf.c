@@ -3,7 +3,6 @@
  * time. */
 #include "base/buf.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -123,10 +122,19 @@ fq_buf_append_uint(fq_buf *buf, uint64_t value)
 void
 fq_buf_append_format(fq_buf *buf, const char *format, ...)
 {
-    va_list args, again;
+    va_list args;
     va_start(args, format);
+    fq_buf_append_format_va(buf, format, args);
+    va_end(args);
+}
+
+void
+fq_buf_append_format_va(fq_buf *buf, const char *format, va_list args)
+{
+    va_list again;
     va_copy(again, args);
-    int len = vsnprintf(NULL, 0, format, args);
+    int len = vsnprintf(NULL, 0, format, again);
+    va_end(again);
     FQ_CHECK(len >= 0);
     /* vsnprintf ends what it writes with a NUL, which needs room too but is
      * no content and so may lie beyond |max|. */
@@ -134,11 +142,9 @@ fq_buf_append_format(fq_buf *buf, const char *format, ...)
     if (len > 0 && fq_buf_reserve(buf, (size_t)len) != NULL)
         out = buf_grow(buf, (size_t)len + 1);
     if (out != NULL) {
-        vsnprintf(out, (size_t)len + 1, format, again);
+        vsnprintf(out, (size_t)len + 1, format, args);
         buf->len += (size_t)len;
     }
-    va_end(again);
-    va_end(args);
 }
 
 fq_status

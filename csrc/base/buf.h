@@ -5,6 +5,7 @@
 #ifndef FQ_BASE_BUF_H
 #define FQ_BASE_BUF_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -50,6 +51,9 @@ fq_buf_append_uint(fq_buf *buf, uint64_t value);
 void
 fq_buf_append_format(fq_buf *buf, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+void
+fq_buf_append_format_va(fq_buf *buf, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0)));
 
 static inline fq_status
 fq_buf_status(const fq_buf *buf)

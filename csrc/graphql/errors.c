@@ -9,7 +9,6 @@
 #include "graphql/errors.h"
 
 #include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/check.h"
@@ -68,21 +67,15 @@ fq_gql_errors_add(fq_gql_errors *errors, const char *code, const char *format,
 {
     if (errors->n_items >= FQ_GQL_ERRORS_MAX)
         return NULL;
-    va_list args, again;
+    va_list args;
     va_start(args, format);
-    va_copy(again, args);
-    int len = vsnprintf(NULL, 0, format, args);
-    FQ_CHECK(len >= 0);
-    char *message = fq_arena_alloc(&errors->arena, (size_t)len + 1);
-    if (message != NULL)
-        vsnprintf(message, (size_t)len + 1, format, again);
-    va_end(again);
+    fq_str message = fq_arena_format_va(&errors->arena, format, args);
     va_end(args);
-    if (message == NULL) {
+    if (message.ptr == NULL) {
         errors->status = FQ_ERR_NOMEM;
         return NULL;
     }
-    return errors_append(errors, code, fq_str_make(message, (size_t)len));
+    return errors_append(errors, code, message);
 }
 
 /* Moves |at| from byte |from| to byte |to| of |source|. */

@@ -3,9 +3,7 @@
  * type; cycles of input objects are in schema_cycles.c. One thread at a
  * time. */
 #include <stdarg.h>
-#include <stdio.h>
 
-#include "base/check.h"
 #include "graphql/input_literal.h"
 #include "graphql/schema_internal.h"
 
@@ -14,21 +12,14 @@ fq_schema_report(fq_schema_check *check, const char *format, ...)
 {
     if (check->is_done)
         return NULL;
-    va_list args, again;
+    va_list args;
     va_start(args, format);
-    va_copy(again, args);
-    int len = vsnprintf(NULL, 0, format, args);
-    FQ_CHECK(len >= 0);
-    fq_gql_error *error = NULL;
-    char *text = fq_arena_alloc(&check->arena, (size_t)len + 1);
-    if (text != NULL) {
-        vsnprintf(text, (size_t)len + 1, format, again);
-        error = fq_gql_errors_add_str(check->errors, "VALIDATION_ERROR",
-                                      fq_str_make(text, (size_t)len));
-    }
-    va_end(again);
+    fq_str text = fq_arena_format_va(&check->arena, format, args);
     va_end(args);
-    if (text == NULL || check->errors->status != FQ_OK)
+    fq_gql_error *error = NULL;
+    if (text.ptr != NULL)
+        error = fq_gql_errors_add_str(check->errors, "VALIDATION_ERROR", text);
+    if (text.ptr == NULL || check->errors->status != FQ_OK)
         check->status = FQ_ERR_NOMEM;
     check->is_done = check->status != FQ_OK
                      || check->errors->n_items >= FQ_GQL_ERRORS_MAX;
@@ -311,20 +302,15 @@ check_default(fq_schema_check *check, const fq_input_def *def,
 __attribute__((format(printf, 2, 3))) static const char *
 label(fq_schema_check *check, const char *format, ...)
 {
-    va_list args, again;
+    va_list args;
     va_start(args, format);
-    va_copy(again, args);
-    size_t size = (size_t)vsnprintf(NULL, 0, format, args) + 1;
-    char *text = fq_arena_alloc(&check->arena, size);
-    if (text != NULL) {
-        vsnprintf(text, size, format, again);
-    } else {
-        check->status = FQ_ERR_NOMEM;
-        check->is_done = true;
-    }
-    va_end(again);
+    fq_str text = fq_arena_format_va(&check->arena, format, args);
     va_end(args);
-    return text != NULL ? text : "";
+    if (text.ptr != NULL)
+        return text.ptr;
+    check->status = FQ_ERR_NOMEM;
+    check->is_done = true;
+    return "";
 }
 
 /* An argument |text| of a field, or of a directive, whose errors the

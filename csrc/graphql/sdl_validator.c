@@ -6,10 +6,8 @@
 #include "graphql/sdl_validator.h"
 
 #include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "base/check.h"
 #include "graphql/sdl_rules/sdl_rules.h"
 
 static void
@@ -25,16 +23,7 @@ report_va(fq_sdl_validation *validation, fq_buf *text, const char *format,
 {
     fq_buf message;
     fq_buf_init(&message);
-    va_list again;
-    va_copy(again, args);
-    int len = vsnprintf(NULL, 0, format, again);
-    va_end(again);
-    FQ_CHECK(len >= 0);
-    char *out = fq_buf_reserve(&message, (size_t)len + 1);
-    if (out != NULL) {
-        vsnprintf(out, (size_t)len + 1, format, args);
-        message.len += (size_t)len;
-    }
+    fq_buf_append_format_va(&message, format, args);
     if (text != NULL) {
         if (fq_buf_status(text) != FQ_OK)
             message.status = fq_buf_status(text);

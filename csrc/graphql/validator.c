@@ -10,7 +10,6 @@
 #include "graphql/validator.h"
 
 #include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/check.h"
@@ -108,22 +107,15 @@ fq_validation_report(fq_validation *validation, const char *format, ...)
 {
     if (validation->is_aborted)
         return NULL;
-    va_list args, again;
+    va_list args;
     va_start(args, format);
-    va_copy(again, args);
-    int len = vsnprintf(NULL, 0, format, args);
-    FQ_CHECK(len >= 0);
-    char *text = fq_arena_alloc(&validation->arena, (size_t)len + 1);
-    if (text != NULL)
-        vsnprintf(text, (size_t)len + 1, format, again);
-    va_end(again);
+    fq_str text = fq_arena_format_va(&validation->arena, format, args);
     va_end(args);
-    if (text == NULL) {
+    if (text.ptr == NULL) {
         fq_validation_fail(validation);
         return NULL;
     }
-    return fq_validation_report_str(validation,
-                                    fq_str_make(text, (size_t)len));
+    return fq_validation_report_str(validation, text);
 }
 
 fq_gql_error *

@@ -100,6 +100,39 @@ test_arena_copy_is_terminated(void **state)
     fq_arena_fini(&arena);
 }
 
+__attribute__((format(printf, 2, 3))) static fq_str
+format_in(fq_arena *arena, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    fq_str text = fq_arena_format_va(arena, format, args);
+    va_end(args);
+    return text;
+}
+
+static void
+test_arena_format_is_terminated(void **state)
+{
+    (void)state;
+    fq_arena arena;
+    fq_arena_init(&arena, 0);
+    fq_str text = format_in(&arena, "%s of %d", "one", 12);
+    assert_int_equal(text.len, 9);
+    assert_string_equal(text.ptr, "one of 12");
+    assert_string_equal(format_in(&arena, "%s", "").ptr, "");
+    fq_arena_fini(&arena);
+}
+
+static void
+test_arena_format_beyond_its_maximum_has_no_text(void **state)
+{
+    (void)state;
+    fq_arena arena;
+    fq_arena_init(&arena, 1000);
+    assert_null(format_in(&arena, "%2000d", 1).ptr);
+    fq_arena_fini(&arena);
+}
+
 static void
 test_arena_holds_a_request_larger_than_any_chunk(void **state)
 {
@@ -174,6 +207,8 @@ main(void)
         FQ_TEST(test_arena_takes_nothing_before_the_first_request),
         FQ_TEST(test_arena_zeroes_on_demand),
         FQ_TEST(test_arena_copy_is_terminated),
+        FQ_TEST(test_arena_format_is_terminated),
+        FQ_TEST(test_arena_format_beyond_its_maximum_has_no_text),
         FQ_TEST(test_arena_holds_a_request_larger_than_any_chunk),
         FQ_TEST(test_arena_takes_few_chunks),
         FQ_TEST(test_arena_refuses_beyond_its_maximum),
