@@ -5,8 +5,8 @@
 
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "graphql/input_message.h"
 #include "graphql/print.h"
-#include "graphql/suggestion.h"
 #include "graphql/variables.h"
 
 /* An object of so many fields or fewer is searched for each of its type. */
@@ -70,9 +70,7 @@ report_null(fq_literal_check *check, const fq_ast_value *literal,
 {
     fq_buf message;
     fq_buf_init(&message);
-    fq_buf_append_format(
-        &message, "Expected value of non-null type '%.*s' not to be None.",
-        FQ_STR_FMT(type->name));
+    fq_input_message_null(&message, type);
     report(check, &message, &literal->node);
 }
 
@@ -82,10 +80,7 @@ report_no_object(fq_literal_check *check, fq_ast_value *literal,
 {
     fq_buf message;
     fq_buf_init(&message);
-    fq_buf_append_format(&message,
-                         "Expected value of type '%.*s' to be an object, "
-                         "found: ",
-                         FQ_STR_FMT(type->name));
+    fq_input_message_no_object(&message, type);
     fq_print_literal(&message, literal);
     fq_buf_append_char(&message, '.');
     report(check, &message, &literal->node);
@@ -97,10 +92,7 @@ report_missing(fq_literal_check *check, fq_ast_value *literal,
 {
     fq_buf message;
     fq_buf_init(&message);
-    fq_buf_append_format(&message,
-                         "Expected value of type '%.*s' to include required "
-                         "field '%.*s', found: ",
-                         FQ_STR_FMT(type->name), FQ_STR_FMT(field->name));
+    fq_input_message_missing(&message, type, field);
     fq_print_literal(&message, literal);
     fq_buf_append_char(&message, '.');
     report(check, &message, &literal->node);
@@ -110,26 +102,9 @@ static void
 report_unknown(fq_literal_check *check, fq_ast_value *literal,
                const fq_type *type, const fq_ast_argument *field)
 {
-    fq_suggestion suggestion;
-    fq_suggestion_init(&suggestion, field->name);
-    for (uint32_t i = 0; i < type->n_members; i++)
-        fq_suggestion_offer(&suggestion, type->input_fields[i].name);
     fq_buf message;
     fq_buf_init(&message);
-    fq_buf_append_format(&message,
-                         "Expected value of type '%.*s' not to include "
-                         "unknown field '%.*s'",
-                         FQ_STR_FMT(type->name), FQ_STR_FMT(field->name));
-    if (suggestion.n_best > 0) {
-        fq_buf_append_char(&message, '.');
-        fq_suggestion_write(&suggestion, NULL, &message);
-        fq_buf_append_str(&message, FQ_STR_LIT(" Found: "));
-    } else {
-        fq_buf_append_str(&message, FQ_STR_LIT(", found: "));
-    }
-    if (suggestion.status != FQ_OK)
-        message.status = suggestion.status;
-    fq_suggestion_fini(&suggestion);
+    fq_input_message_unknown(&message, type, field->name);
     fq_print_literal(&message, literal);
     fq_buf_append_char(&message, '.');
     report(check, &message, &field->node);
@@ -141,11 +116,7 @@ report_one_of(fq_literal_check *check, const fq_ast_value *literal,
 {
     fq_buf message;
     fq_buf_init(&message);
-    fq_buf_append_format(&message,
-                         "Within OneOf Input Object type '%.*s', exactly one "
-                         "field must be specified, and the value for that "
-                         "field must be non-null.",
-                         FQ_STR_FMT(type->name));
+    fq_input_message_one_of(&message, type);
     report(check, &message, &literal->node);
 }
 
@@ -322,10 +293,6 @@ check_enum(fq_literal_check *check, fq_ast_value *literal, const fq_type *type)
     fq_buf_init(&text);
     fq_buf_init(&message);
     fq_print_value(&text, literal);
-    fq_suggestion suggestion;
-    fq_suggestion_init(&suggestion, fq_buf_str(&text));
-    for (uint32_t i = 0; i < type->n_members; i++)
-        fq_suggestion_offer(&suggestion, type->values[i].name);
     if (is_enum)
         fq_buf_append_format(
             &message, "Value '%.*s' does not exist in '%.*s' enum.",
@@ -334,10 +301,9 @@ check_enum(fq_literal_check *check, fq_ast_value *literal, const fq_type *type)
         fq_buf_append_format(
             &message, "Enum '%.*s' cannot represent non-enum value: %.*s.",
             FQ_STR_FMT(type->name), FQ_STR_FMT(fq_buf_str(&text)));
-    fq_suggestion_write(&suggestion, "the enum value", &message);
+    fq_input_message_near(&message, type, fq_buf_str(&text));
     if (fq_buf_status(&text) != FQ_OK)
         message.status = fq_buf_status(&text);
-    fq_suggestion_fini(&suggestion);
     fq_buf_fini(&text);
     report(check, &message, fq_input_literal_place(literal));
 }

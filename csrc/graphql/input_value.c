@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "graphql/input_message.h"
 #include "graphql/inspect.h"
-#include "graphql/suggestion.h"
 #include "json/reader.h"
 #include "json/writer.h"
 
@@ -84,9 +84,7 @@ report_null(fq_input_coercion *coercion, const fq_input_path *path,
 {
     fq_buf message;
     fq_buf_init(&message);
-    fq_buf_append_format(
-        &message, "Expected value of non-null type '%.*s' not to be None.",
-        FQ_STR_FMT(type->name));
+    fq_input_message_null(&message, type);
     report(coercion, path, &message);
 }
 
@@ -96,10 +94,7 @@ report_no_object(fq_input_coercion *coercion, const fq_input_path *path,
 {
     fq_buf message;
     fq_buf_init(&message);
-    fq_buf_append_format(&message,
-                         "Expected value of type '%.*s' to be an object, "
-                         "found: ",
-                         FQ_STR_FMT(type->name));
+    fq_input_message_no_object(&message, type);
     fq_inspect_json(&message, value);
     fq_buf_append_char(&message, '.');
     report(coercion, path, &message);
@@ -122,11 +117,7 @@ report_missing(fq_input_coercion *coercion, const fq_input_path *path,
 {
     fq_buf message;
     fq_buf_init(&message);
-    fq_buf_append_format(&message,
-                         "Expected value of type '%.*s' to include required "
-                         "field '%.*s', found: ",
-                         FQ_STR_FMT(object->type->name),
-                         FQ_STR_FMT(field->name));
+    fq_input_message_missing(&message, object->type, field);
     append_object(&message, object);
     fq_buf_append_char(&message, '.');
     report(coercion, path, &message);
@@ -136,29 +127,9 @@ static void
 report_unknown(fq_input_coercion *coercion, const fq_input_path *path,
                fq_input_object *object, fq_str name)
 {
-    const fq_type *type = object->type;
-    fq_suggestion suggestion;
-    fq_suggestion_init(&suggestion, name);
-    for (uint32_t i = 0; i < type->n_members; i++)
-        fq_suggestion_offer(&suggestion, type->input_fields[i].name);
     fq_buf message;
     fq_buf_init(&message);
-    fq_buf_append_format(&message,
-                         "Expected value of type '%.*s' not to include "
-                         "unknown field '",
-                         FQ_STR_FMT(type->name));
-    fq_buf_append_str(&message, name);
-    fq_buf_append_char(&message, '\'');
-    if (suggestion.n_best > 0) {
-        fq_buf_append_char(&message, '.');
-        fq_suggestion_write(&suggestion, NULL, &message);
-        fq_buf_append_str(&message, FQ_STR_LIT(" Found: "));
-    } else {
-        fq_buf_append_str(&message, FQ_STR_LIT(", found: "));
-    }
-    if (suggestion.status != FQ_OK)
-        message.status = suggestion.status;
-    fq_suggestion_fini(&suggestion);
+    fq_input_message_unknown(&message, object->type, name);
     append_object(&message, object);
     fq_buf_append_char(&message, '.');
     report(coercion, path, &message);
@@ -170,11 +141,7 @@ report_one_of(fq_input_coercion *coercion, const fq_input_path *path,
 {
     fq_buf message;
     fq_buf_init(&message);
-    fq_buf_append_format(&message,
-                         "Within OneOf Input Object type '%.*s', exactly one "
-                         "field must be specified, and the value for that "
-                         "field must be non-null.",
-                         FQ_STR_FMT(type->name));
+    fq_input_message_one_of(&message, type);
     report(coercion, path, &message);
 }
 
@@ -333,12 +300,7 @@ coerce_enum(fq_input_coercion *coercion, const fq_input_path *path,
         fq_buf_append_str(&message, fq_buf_str(&text));
         fq_buf_append_char(&message, '.');
     }
-    fq_suggestion suggestion;
-    fq_suggestion_init(&suggestion, fq_buf_str(&text));
-    for (uint32_t i = 0; i < type->n_members; i++)
-        fq_suggestion_offer(&suggestion, type->values[i].name);
-    fq_suggestion_write(&suggestion, "the enum value", &message);
-    fq_suggestion_fini(&suggestion);
+    fq_input_message_near(&message, type, fq_buf_str(&text));
     if (fq_buf_status(&text) != FQ_OK)
         message.status = fq_buf_status(&text);
     fq_buf_fini(&text);

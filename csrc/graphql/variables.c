@@ -119,6 +119,17 @@ append_path(fq_buf *buf, const fq_value_path *path)
     fq_buf_append_format(buf, "[%zu]", path->index);
 }
 
+/* Appends `Variable '$x' has invalid value`, of the variable looked at. */
+static void
+append_invalid(fq_buf *buf, const fq_coercion *coercion)
+{
+    fq_buf_append_str(buf, FQ_STR_LIT("Variable '$"));
+    fq_buf_append_str(buf, coercion->definition->variable->text);
+    fq_buf_append_str(buf, coercion->is_default
+                               ? FQ_STR_LIT("' has invalid default value")
+                               : FQ_STR_LIT("' has invalid value"));
+}
+
 /* Adds `Variable '$x' has invalid value at [0]: <text>`, located at the
  * definition. */
 static void
@@ -127,11 +138,7 @@ fail_value(fq_coercion *coercion, const fq_value_path *path, fq_buf *text)
     const fq_ast_variable_definition *definition = coercion->definition;
     fq_buf message;
     fq_buf_init(&message);
-    fq_buf_append_str(&message, FQ_STR_LIT("Variable '$"));
-    fq_buf_append_str(&message, definition->variable->text);
-    fq_buf_append_str(&message, coercion->is_default
-                                    ? FQ_STR_LIT("' has invalid default value")
-                                    : FQ_STR_LIT("' has invalid value"));
+    append_invalid(&message, coercion);
     if (path != NULL) {
         fq_buf_append_str(&message, FQ_STR_LIT(" at "));
         append_path(&message, path);
@@ -350,11 +357,7 @@ on_typed_error(void *arg, fq_str text, fq_str path)
     const fq_ast_variable_definition *definition = coercion->definition;
     fq_buf message;
     fq_buf_init(&message);
-    fq_buf_append_str(&message, FQ_STR_LIT("Variable '$"));
-    fq_buf_append_str(&message, definition->variable->text);
-    fq_buf_append_str(&message, coercion->is_default
-                                    ? FQ_STR_LIT("' has invalid default value")
-                                    : FQ_STR_LIT("' has invalid value"));
+    append_invalid(&message, coercion);
     if (path.len > 0)
         fq_buf_append_str(&message, FQ_STR_LIT(" at "));
     fq_buf_append_str(&message, path);
