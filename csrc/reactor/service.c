@@ -204,6 +204,21 @@ run_open(fq_job *job)
     fq_service_unref(service);
 }
 
+/* All but the engine. */
+static void
+free_service(fq_service *service)
+{
+    fq_persisted_free(service->persisted);
+    fq_security_context_unref(service->anonymous);
+    fq_control_fini(&service->control);
+    fq_orders_fini(&service->orders);
+    fq_backlog_unref(service->backlog);
+    fq_publisher_unref(service->publisher);
+    fq_reactor_unref(service->reactor);
+    fq_admission_fini(&service->admission);
+    fq_free(service);
+}
+
 fq_status
 fq_service_new(fq_reactor *reactor, fq_publisher *publisher,
                const fq_limits *limits, bool has_init_hook,
@@ -263,14 +278,7 @@ fq_service_new(fq_reactor *reactor, fq_publisher *publisher,
 fail:
     if (service->engine != NULL)
         fq_engine_free(service->engine);
-    fq_security_context_unref(service->anonymous);
-    fq_control_fini(&service->control);
-    fq_orders_fini(&service->orders);
-    fq_backlog_unref(service->backlog);
-    fq_publisher_unref(service->publisher);
-    fq_reactor_unref(service->reactor);
-    fq_admission_fini(&service->admission);
-    fq_free(service);
+    free_service(service);
     return status;
 }
 
@@ -291,15 +299,7 @@ fq_service_unref(fq_service *service)
         != 1)
         return;
     FQ_CHECK(service->is_closed || fq_reactor_is_forked(service->reactor));
-    fq_persisted_free(service->persisted);
-    fq_security_context_unref(service->anonymous);
-    fq_control_fini(&service->control);
-    fq_orders_fini(&service->orders);
-    fq_backlog_unref(service->backlog);
-    fq_publisher_unref(service->publisher);
-    fq_reactor_unref(service->reactor);
-    fq_admission_fini(&service->admission);
-    fq_free(service);
+    free_service(service);
 }
 
 void
