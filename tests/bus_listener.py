@@ -26,9 +26,9 @@ ITEMS = "subscription { items { n } }"
 class Listener:
     """What one subscription of `items` gets."""
 
-    def __init__(self, manager: SubscriptionManager) -> None:
+    def __init__(self, manager: SubscriptionManager, query: str = ITEMS) -> None:
         self.results: list[dict[str, Any]] = []
-        self._stream = manager.subscribe(ITEMS)
+        self._stream = manager.subscribe(query)
         self._changed = asyncio.Event()
         self._task = asyncio.create_task(self._read())
 

@@ -39,17 +39,35 @@ expect_no_more(fq_notices *notices)
     fq_notices_unref(notices);
 }
 
+/* A bus that connects for the first time, and the log of it. */
+static remote_bus *
+begin_log(fq_bus_log *log, fq_notices **pnotices)
+{
+    remote_bus *bus = remote_bus_new();
+    assert_int_equal(fq_notices_new(pnotices), FQ_OK);
+    fq_bus_log_begin(log, &bus->bus, *pnotices);
+    fq_bus_set_state(&bus->bus, FQ_BUS_CONNECTING, NULL);
+    bus->bus.n_attempts++;
+    return bus;
+}
+
+/* Nothing more was told. */
+static void
+end_log(fq_bus_log *log, remote_bus *bus, fq_notices *notices)
+{
+    fq_bus_log_end(log);
+    fq_bus_set_state(&bus->bus, FQ_BUS_CLOSED, NULL);
+    fq_bus_free(&bus->bus);
+    expect_no_more(notices);
+}
+
 static void
 test_bus_log_tells_of_an_outage_once(void **state)
 {
     (void)state;
-    remote_bus *bus = remote_bus_new();
     fq_notices *notices;
     fq_bus_log log;
-    assert_int_equal(fq_notices_new(&notices), FQ_OK);
-    fq_bus_log_begin(&log, &bus->bus, notices);
-    fq_bus_set_state(&bus->bus, FQ_BUS_CONNECTING, NULL);
-    bus->bus.n_attempts++;
+    remote_bus *bus = begin_log(&log, &notices);
     remote_bus_say(bus, FQ_BUS_UP, NULL);
     remote_bus_say(bus, FQ_BUS_DOWN, "READONLY a replica");
     expect(notices, "the connection to the bus (remote) was lost: READONLY a "
@@ -70,31 +88,21 @@ test_bus_log_tells_of_an_outage_once(void **state)
     remote_bus_say(bus, FQ_BUS_UP, NULL);
     expect_like(notices, "the bus (remote) is connected after ",
                 " s and 1000 attempts");
-    fq_bus_log_end(&log);
-    fq_bus_set_state(&bus->bus, FQ_BUS_CLOSED, NULL);
-    fq_bus_free(&bus->bus);
-    expect_no_more(notices);
+    end_log(&log, bus, notices);
 }
 
 static void
 test_bus_log_leaves_a_first_failure_to_who_starts_it(void **state)
 {
     (void)state;
-    remote_bus *bus = remote_bus_new();
     fq_notices *notices;
     fq_bus_log log;
-    assert_int_equal(fq_notices_new(&notices), FQ_OK);
-    fq_bus_log_begin(&log, &bus->bus, notices);
-    fq_bus_set_state(&bus->bus, FQ_BUS_CONNECTING, NULL);
-    bus->bus.n_attempts++;
+    remote_bus *bus = begin_log(&log, &notices);
     remote_bus_say(bus, FQ_BUS_DOWN, "Connection refused");
     remote_bus_say(bus, FQ_BUS_UP, NULL);
     expect_like(notices, "the bus (remote) is connected after ",
                 " s and 1 attempt");
-    fq_bus_log_end(&log);
-    fq_bus_set_state(&bus->bus, FQ_BUS_CLOSED, NULL);
-    fq_bus_free(&bus->bus);
-    expect_no_more(notices);
+    end_log(&log, bus, notices);
 }
 
 static void

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+from bus_listener import DEADLINE, Listener
 from buses import BusKind
 from sizes import promised, size
 
@@ -27,8 +28,6 @@ from fraiseql_asgi import (
     SubscriptionManager,
 )
 
-#: Longest wait for anything that is expected to happen.
-DEADLINE = 30.0
 QUERY = "subscription { items }"
 
 
@@ -40,19 +39,11 @@ async def until(is_so: Callable[[], bool]) -> None:
         await asyncio.sleep(0.005)
 
 
-class Reader:
-    """A subscription of `items` that keeps what it gets."""
+class Reader(Listener):
+    """A subscription of all of `items`."""
 
     def __init__(self, manager: SubscriptionManager, query: str = QUERY) -> None:
-        self.results: list[dict[str, Any]] = []
-        self._stream = manager.subscribe(query)
-        self._changed = asyncio.Event()
-        self._task = asyncio.ensure_future(self._read())
-
-    async def _read(self) -> None:
-        async for result in self._stream:
-            self.results.append(result)
-            self._changed.set()
+        super().__init__(manager, query)
 
     @property
     def data(self) -> list[Any]:
@@ -60,20 +51,8 @@ class Reader:
 
     async def first(self, n: int) -> list[Any]:
         """The data of all events, once there are `n`."""
-        end = time.monotonic() + DEADLINE
-        while len(self.data) < n:
-            self._changed.clear()
-            left = end - time.monotonic()
-            assert left > 0, (n, len(self.data), self.results[-3:])
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), left)
+        await self.until(lambda _: len(self.data) >= n)
         return self.data
-
-    async def close(self) -> None:
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
-        await self._stream.aclose()
 
 
 @contextlib.asynccontextmanager
