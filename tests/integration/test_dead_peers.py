@@ -110,7 +110,12 @@ async def test_a_socket_that_is_full_is_given_up(host: Host) -> None:
     if "daphne" in host.process.args[2]:  # type: ignore[index]
         pytest.skip("its send() never waits")
     peer = await _stop_reading(host)
-    await asyncio.to_thread(host.get, "/fill")
+    filling = asyncio.ensure_future(asyncio.to_thread(host.get, "/fill"))
+    while not filling.done():
+        # Until then it lives; a close would find room.
+        await peer.text('{"type":"ping"}')
+        await asyncio.wait([filling], timeout=0.1)
+    await filling
     until(lambda: host.state()["connections_given_up"] == 1, "it is given up")
     until(lambda: host.state()["connections_active"] == 0, "it is let go")
     until(lambda: host.state()["websockets"] == 0, "nothing is left of it")
