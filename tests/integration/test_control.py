@@ -125,7 +125,10 @@ def say(client: ClientConnection, **message: object) -> None:
 
 
 def read(client: ClientConnection) -> Any:
-    return json.loads(client.recv(DEADLINE))
+    """What it is sent next; one that has been silent for long is pinged."""
+    while (message := json.loads(client.recv(DEADLINE))) == {"type": "ping"}:
+        say(client, type="pong")
+    return message
 
 
 def closed(client: ClientConnection) -> tuple[int, str, list[Any]]:
