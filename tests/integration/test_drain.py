@@ -262,8 +262,8 @@ async def test_a_client_that_does_not_read_keeps_nobody_longer(tmp_path: pathlib
         assert host.process.poll() is None
         await asyncio.to_thread(host.wait)
         # The window, the time that uvicorn gives the one it cannot be rid of,
-        # and a second.
-        assert 1.5 < time.monotonic() - began < 1.5 + 1 + 1
+        # and a second; five on a machine that is busy with other tests.
+        assert 1.5 < time.monotonic() - began < 1.5 + 1 + size(5, 1)
         assert "1 connections had not gone 1.5 s after they were asked to" in host.log
         stuck.abort()
     finally:

@@ -191,7 +191,7 @@ async def test_reading_pauses_above_the_rate(managers: Any) -> None:
         assert await connection.read() == {"type": "pong"}
     took = time.monotonic() - started
     # 61 messages, 20 at once, the others at 50 a second: nothing is lost.
-    assert 0.7 < took < 3
+    assert 0.7 < took < 5 * 0.8
     assert manager.get_metrics()["reading_paused"] >= 1
     await connection.left()
 
