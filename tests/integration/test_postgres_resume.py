@@ -19,7 +19,7 @@ from fraiseql_asgi import SubscriptionManager, arg, event
 from fraiseql_asgi._core import PostgresClient
 from fraiseql_asgi.errors import PositionLost
 
-DEADLINE = 30.0
+DEADLINE = size(30, 300)
 QUERY = "subscription { test }"
 
 
@@ -150,7 +150,7 @@ async def come_back(
         stream = manager.subscribe(query, after=positions[at])
         async with contextlib.aclosing(stream):
             got = [
-                (await asyncio.wait_for(anext(stream), size(30, 300)))["data"]["some"]["n"]
+                (await asyncio.wait_for(anext(stream), DEADLINE))["data"]["some"]["n"]
                 for _ in missed
             ]
         assert got == missed
