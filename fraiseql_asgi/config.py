@@ -46,6 +46,8 @@ _POSTGRESQL_HISTORY: dict[str, Any] = {
 }
 _MAX_COUNT = 2**31 - 1
 _MAX_BYTES = 2**40
+#: What a bus gives back, FQ_EVENT_DATA_MAX of bus/event.h.
+_MAX_EVENT_BYTES = 64 * 2**20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -438,7 +440,7 @@ class Limits:
     #: fast, without ever stopping to send, is closed with 1008.
     messages_burst: int = _limit(200, 10**6)
     #: The data of one event, checked when it is published.
-    event_max_bytes: int = _limit(16 * 2**20, _MAX_BYTES)
+    event_max_bytes: int = _limit(16 * 2**20, _MAX_EVENT_BYTES)
     #: Events of one subscription in a second, and as many at once. Those
     #: beyond are dropped, counted and told; 0: no maximum.
     events_per_second_per_subscription: float = _limit(0.0, 1e9, minimum=0)

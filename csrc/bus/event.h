@@ -19,6 +19,9 @@
 #define FQ_EVENT_ID_MAX 48
 /* The longest channel and event type: names, not payloads. */
 #define FQ_EVENT_NAME_MAX 1024
+/* The largest data that is taken from a server, which others may have given
+ * more; publishers of ours have limits below. */
+#define FQ_EVENT_DATA_MAX (64 * 1024 * 1024)
 /* The largest meta: some headers that travel along, not another payload. */
 #define FQ_EVENT_META_MAX (64 * 1024)
 /* Channels whose names begin so are for what instances say to each other, not

@@ -18,6 +18,9 @@ static fq_status
 read_event(const PGresult *row, uint64_t created_at_ns, fq_event **pevent,
            fq_error *error)
 {
+    if (PQgetisnull(row, 0, COLUMN_DATA))
+        return fq_error_set(error, FQ_ERR_LIMIT, FQ_ERROR_NO_POS,
+                            "data is larger than %d bytes", FQ_EVENT_DATA_MAX);
     fq_status status = fq_event_new(
         fq_postgres_row_text(row, COLUMN_CHANNEL),
         fq_postgres_row_text(row, COLUMN_EVENT_TYPE),

@@ -3,8 +3,15 @@
 #ifndef FQ_BUS_POSTGRES_SQL_H
 #define FQ_BUS_POSTGRES_SQL_H
 
+/* NULL for data over FQ_EVENT_DATA_MAX. What takes less than the first number,
+ * compressed, as nearly all does, is looked at no further: PostgreSQL
+ * compresses to no less than 1/255. */
+#define FQ_SQL_DATA                                                           \
+    "CASE WHEN pg_column_size(data) < 262144 "                                \
+    "OR octet_length(data::text) <= 67108864 THEN data END"
 #define FQ_SQL_EVENT_COLUMNS                                                  \
-    "id, xid::text, channel, event_type, data, tenant_id, boundary, meta, "   \
+    "id, xid::text, channel, event_type, " FQ_SQL_DATA ", tenant_id, "        \
+    "boundary, meta, "                                                        \
     "(extract(epoch FROM created_at) * 1000000)::bigint::text"
 /* Each half is one look into the index on (xid, id). */
 #define FQ_SQL_SINCE                                                          \

@@ -18,8 +18,6 @@
 
 #define FORM "r1."
 #define FORM_LEN 3
-/* The largest data of an event, see redis_reader.c. */
-#define DATA_MAX ((size_t)64 << 20)
 
 /* What a look is after in one shard. */
 typedef struct look_shard {
@@ -265,8 +263,8 @@ take_shard(fq_redis *redis, look *self, unsigned i, size_t *pn_events)
     for (size_t k = 0; k < shard->entries->elements && status == FQ_OK; k++) {
         fq_redis_id id;
         fq_event *event;
-        status = fq_redis_entry_read(shard->entries->element[k], DATA_MAX, &id,
-                                     &event, NULL);
+        status = fq_redis_entry_read(shard->entries->element[k],
+                                     FQ_EVENT_DATA_MAX, &id, &event, NULL);
         if (id.ms != 0 || id.seq != 0)
             last = id;
         if (status == FQ_OK) {

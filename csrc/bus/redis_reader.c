@@ -31,8 +31,6 @@
 #define BATCH_BYTES ((size_t)8 << 20)
 /* Delivered before everybody else on the reactor gets a turn. */
 #define SLICE 64
-/* The largest data that is read: what the door accepts altogether. */
-#define DATA_MAX ((size_t)64 << 20)
 
 void
 fq_redis_read_fini(fq_redis *self)
@@ -80,8 +78,8 @@ deliver_entry(fq_redis *self, const redisReply *entry)
     fq_redis_id id;
     fq_event *event;
     fq_error error;
-    fq_status status = fq_redis_entry_read(entry, DATA_MAX, &id, &event,
-                                           &error);
+    fq_status status = fq_redis_entry_read(entry, FQ_EVENT_DATA_MAX, &id,
+                                           &event, &error);
     if (id.ms != 0 || id.seq != 0)
         self->shards[self->span.shard].delivered = id;
     if (status == FQ_ERR_INVALID || (status == FQ_OK && event->is_unreadable))

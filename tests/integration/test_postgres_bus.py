@@ -389,6 +389,23 @@ async def test_an_entry_that_is_no_event_is_told(
         assert received.metric("bus_gaps") == 0
 
 
+async def test_data_that_is_too_large_is_not_read(
+    postgres: Postgres,  # noqa: F811
+    client: PostgresClient,
+) -> None:
+    """An event of 64 MiB is; one of a byte more is told as a gap, and is not even sent."""
+    async with Received(postgres.dsn) as received:
+        for n_bytes in (2**26 - 8, 2**26 - 7):
+            client.execute(
+                "INSERT INTO fraiseql.outbox (channel, event_type, data) "
+                "VALUES ('test', 'x', ('{\"n\":\"' || repeat('x', $1) || '\"}')::json)",
+                (str(n_bytes),),
+            )
+        await received.wait(lambda: len(received.data) == 1 and len(received.errors) == 1)
+        assert len(received.data[0]["n"]) == 2**26 - 8
+        assert received.metric("bus_unreadable") == 1
+
+
 async def test_of_many_one_may_be_what_it_cannot_hold(
     postgres: Postgres,  # noqa: F811
     client: PostgresClient,
