@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import pathlib
 import re
 import select
@@ -235,6 +236,8 @@ def test_one_that_does_not_answer_is_named_and_not_waited_for(
     with a.client("ann") as ann, b.client("bob") as bob:
         id_b = b.do("subscriptions", timeout=DEADLINE)["here"]
         b.server.process.send_signal(signal.SIGSTOP)
+        # All of its threads: the reactor answers until the main one has taken it.
+        os.waitid(os.P_PID, b.server.process.pid, os.WSTOPPED)
         try:
             began = time.monotonic()
             found = a.do("subscriptions", timeout=0.5)
