@@ -2,18 +2,6 @@
 /* Deliveries. Thread: reactor. */
 #include "reactor/delivery.h"
 
-static void
-count_losses(fq_metrics *metrics, const fq_queue_losses *losses)
-{
-    uint32_t n = losses->n_oldest + losses->n_newest + losses->n_conflated;
-    if (n == 0)
-        return;
-    FQ_METRIC_ADD(metrics, deliveries_dropped, n);
-    FQ_METRIC_ADD(metrics, dropped_oldest, losses->n_oldest);
-    FQ_METRIC_ADD(metrics, dropped_newest, losses->n_newest);
-    FQ_METRIC_ADD(metrics, conflated, losses->n_conflated);
-}
-
 fq_status
 fq_delivery_queue(fq_port *port, fq_metrics *metrics, fq_sub *sub,
                   fq_rcbuf *head, uint8_t tail_len, fq_rcbuf *payload)
@@ -31,13 +19,10 @@ fq_delivery_queue(fq_port *port, fq_metrics *metrics, fq_sub *sub,
     fq_rcbuf *key = sub->next_key;
     sub->next_key = NULL;
     sub->next_position = NULL;
-    fq_queue_losses losses;
-    fq_status status = fq_port_offer(port, &item, key, &losses);
+    fq_status status = fq_port_offer(port, &item, key, metrics, true);
     fq_rcbuf_unref(key);
-    count_losses(metrics, &losses);
     if (status == FQ_OK) {
         sub->n_carried = 0;
-        FQ_METRIC_ADD(metrics, deliveries, 1);
         return FQ_OK;
     }
     fq_queue_item_fini(&item);
@@ -56,9 +41,7 @@ fq_status
 fq_delivery_queue_text(fq_port *port, fq_metrics *metrics, fq_rcbuf *text)
 {
     fq_queue_item item = {.head = text};
-    fq_queue_losses losses;
-    fq_status status = fq_port_offer(port, &item, NULL, &losses);
-    count_losses(metrics, &losses);
+    fq_status status = fq_port_offer(port, &item, NULL, metrics, false);
     if (status != FQ_OK)
         fq_rcbuf_unref(text);
     return status;

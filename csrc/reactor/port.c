@@ -346,21 +346,37 @@ fq_port_disconnect(fq_port *port, fq_ticket *done)
 
 /* ── the peer's side ── */
 
+static void
+count_losses(fq_metrics *metrics, const fq_queue_losses *losses)
+{
+    uint32_t n = losses->n_oldest + losses->n_newest + losses->n_conflated;
+    if (n == 0)
+        return;
+    FQ_METRIC_ADD(metrics, deliveries_dropped, n);
+    FQ_METRIC_ADD(metrics, dropped_oldest, losses->n_oldest);
+    FQ_METRIC_ADD(metrics, dropped_newest, losses->n_newest);
+    FQ_METRIC_ADD(metrics, conflated, losses->n_conflated);
+}
+
 fq_status
 fq_port_offer(fq_port *port, const fq_queue_item *item, fq_rcbuf *key,
-              fq_queue_losses *plosses)
+              fq_metrics *metrics, bool is_delivery)
 {
     FQ_ON_REACTOR(port->reactor);
-    *plosses = (fq_queue_losses){0};
+    fq_queue_losses losses = {0};
     pthread_mutex_lock(&port->lock);
     fq_status status = FQ_ERR_CLOSED;
     bool post = false;
     if (!port->is_dead && port->close.code == 0) {
         int64_t n_items = port->out.n_items;
         size_t n_bytes = port->out.n_bytes;
-        status = fq_queue_offer(&port->out, item, key, plosses);
+        status = fq_queue_offer(&port->out, item, key, &losses);
         if (status == FQ_OK)
             post = mark_posted_locked(port);
+        /* Under the lock, which whoever takes it has to have. */
+        count_losses(metrics, &losses);
+        if (status == FQ_OK && is_delivery)
+            FQ_METRIC_ADD(metrics, deliveries, 1);
         fq_backlog_add(port->backlog, port->out.n_items - n_items,
                        (int64_t)(port->out.n_bytes - n_bytes));
     }

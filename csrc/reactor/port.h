@@ -15,6 +15,7 @@
 #include "base/rcbuf.h"
 #include "base/status.h"
 #include "base/str.h"
+#include "engine/metrics.h"
 #include "engine/queue.h"
 #include "reactor/backlog.h"
 #include "reactor/mailbox.h"
@@ -157,11 +158,13 @@ fq_port_disconnect(fq_port *port, struct fq_ticket *done);
 /* ── the peer's side (reactor) ── */
 
 /* Queues *item, stealing its references on FQ_OK only, and tells the taker;
- * see fq_queue_offer for |key| and what is dropped for it. Errors:
- * FQ_ERR_FULL, FQ_ERR_NOMEM, FQ_ERR_CLOSED (dead or closing). */
+ * see fq_queue_offer for |key| and what is dropped for it. |metrics| counts
+ * what was dropped and, if |is_delivery|, the delivery, before anybody can take
+ * it: who has read a message finds it counted. Errors: FQ_ERR_FULL,
+ * FQ_ERR_NOMEM, FQ_ERR_CLOSED (dead or closing). */
 fq_status
 fq_port_offer(fq_port *port, const fq_queue_item *item, fq_rcbuf *key,
-              fq_queue_losses *plosses);
+              fq_metrics *metrics, bool is_delivery);
 
 /* See queue.h; under the port's lock. */
 size_t

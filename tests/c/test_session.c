@@ -443,6 +443,9 @@ test_session_loses_nothing_of_several_publishers(void **state)
                              2);
             assert_int_equal(i, next[t]++);
             fq_queue_item_fini(&item);
+            /* What has been read is counted. */
+            assert_true(metric(&world, "deliveries")
+                        > (uint64_t)c * N_PUBLISHERS * N_EVENTS + n);
         }
     }
     for (int i = 0; i < N_PUBLISHERS; i++)

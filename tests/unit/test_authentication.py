@@ -441,7 +441,7 @@ async def test_nothing_is_left(caplog: pytest.LogCaptureFixture) -> None:
         before = sum(isinstance(o, (SecurityContext, asyncio.Task)) for o in gc.get_objects())
         for _ in range(5):
             await cycle(manager)
-        await asyncio.sleep(0.05)
+        await until(lambda: manager.get_metrics()["connections_active"] == 0)
         gc.collect()
         after = sum(isinstance(o, (SecurityContext, asyncio.Task)) for o in gc.get_objects())
         assert after <= before
