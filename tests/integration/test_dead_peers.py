@@ -27,9 +27,13 @@ manager = SubscriptionManager(limits=limits)
 manager.subscription("tick")
 
 async def fill():
-    # Until what is sent to somebody waits.
-    while manager.get_metrics()["queued_messages"] == 0:
-        manager.publish("tick", {"n": "x" * 500_000})
+    # Until what is sent to somebody waits, and not only for the server's turn.
+    n_waiting = 0
+    while n_waiting < 25:
+        n_waiting += 1
+        if manager.get_metrics()["queued_messages"] == 0:
+            manager.publish("tick", {"n": "x" * 500_000})
+            n_waiting = 0
         await asyncio.sleep(0.02)
 
 def state():
