@@ -307,12 +307,17 @@ fq_dispatch_open(fq_engine *engine, fq_event *event)
     fq_security_read_event(engine->policy, event, &dispatch->facts);
 }
 
+bool
+fq_dispatch_is_for(fq_engine *engine, const fq_sub *sub, uint64_t now_ns)
+{
+    return is_for(engine, sub, engine->dispatch.event, &engine->dispatch.facts,
+                  now_ns);
+}
+
 void
 fq_dispatch_meet(fq_engine *engine, fq_sub *sub, uint64_t now_ns)
 {
-    fq_dispatch *dispatch = &engine->dispatch;
-    if (!is_for(engine, sub, dispatch->event, &dispatch->facts, now_ns)
-        || !fq_event_rate_allows(engine, sub, now_ns))
+    if (!fq_event_rate_allows(engine, sub, now_ns))
         return;
     FQ_METRIC_ADD(engine->metrics, events_matched, 1);
     FQ_METRIC_ADD(engine->metrics, events_replayed, 1);

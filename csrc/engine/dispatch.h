@@ -54,9 +54,12 @@ fq_dispatch_is_idle(const fq_dispatch *dispatch);
 
 /* One event of the history, between open and close, both only while idle: it
  * is dispatched like one that was accepted just now, but to those alone whom
- * |meet| names, if it is for them. Meeting may end any subscription. */
+ * |meet| names, which it |is_for|. Meeting may end any subscription. */
 void
 fq_dispatch_open(struct fq_engine *engine, fq_event *event);
+bool
+fq_dispatch_is_for(struct fq_engine *engine, const struct fq_sub *sub,
+                   uint64_t now_ns);
 void
 fq_dispatch_meet(struct fq_engine *engine, struct fq_sub *sub,
                  uint64_t now_ns);

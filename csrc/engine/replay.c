@@ -271,7 +271,8 @@ leave_batch(fq_engine *engine, fq_replay *self, size_t n, fq_list *list)
 }
 
 /* Hands |event|, which is number |table->at| of the batch and the current one,
- * to |self| if it listens to it; false: it does not, and nothing happened. */
+ * to |self| if it is for it; false: it is not, and nothing happened. Asked
+ * before the sink's room is, which takes a lock. */
 static bool
 serve(fq_engine *engine, fq_replay *self, fq_event *event,
       const fq_channel *channel, uint64_t now_ns)
@@ -285,6 +286,8 @@ serve(fq_engine *engine, fq_replay *self, fq_event *event,
         refuse(engine, self, FQ_END_POSITION_LOST, errors_lost);
         return true;
     }
+    if (!fq_dispatch_is_for(engine, sub, now_ns))
+        return false;
     fq_sub_id id = sub->id;
     bool has = has_room(engine, sub, event);
     sub = fq_registry_find(&engine->registry, id);

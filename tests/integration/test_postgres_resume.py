@@ -188,8 +188,11 @@ async def test_many_share_their_reads_of_what_is_older_than_the_server(
         n_reads = await come_back(manager, positions, n_clients)
         seconds = time.monotonic() - begin
         print(f"{n_clients} clients, {n_events} events: {seconds:.1f} s, {n_reads} reads")
-        # Each alone would take 23 in the mean, of 6,000 events, and 390 of 100,000.
-        assert n_reads < 4 * n_clients + n_events // 20, n_reads
+        # Each alone would take 23 in the mean, of 6,000 events, and 390 of 100,000. Who is not
+        # through with 64 results goes on by itself when half of them are taken, which at full
+        # size this one process, with all the clients, is too slow to prevent.
+        most = 4 * n_clients + n_events // 20 + size(0, n_clients * n_events * 3 // 400 // 32)
+        assert n_reads < most, (n_reads, most)
 
 
 @promised(seconds=600)
