@@ -97,7 +97,7 @@ def browsers() -> Iterator[Browser]:
     names = ("chromium", "chromium-browser", "google-chrome")
     binary = next(filter(None, map(shutil.which, names)), None)
     if binary is None:
-        pytest.skip("there is no chromium")
+        pytest.fail("there is no chromium; make system-test installs it")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         made = Browser(binary, folder)
         try:
